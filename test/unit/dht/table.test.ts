@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto'
+import { expect, test } from 'vitest'
+import { toHex } from '../../../src/bytes.ts'
+import type { SharedFile } from '../../../src/dht/digest.ts'
+import { OwnRow } from '../../../src/dht/row.ts'
+import { PeerTable, type RowChange } from '../../../src/dht/table.ts'
+import { PeerMisbehaved } from '../../../src/errors.ts'
+import { News } from '../../../src/news.ts'
+
+const hex = (text: string): string => createHash('sha256').update(text).digest('hex')
+const file = (name: string): SharedFile => ({ name, size: 3, hash: hex(name), root: hex(name), publishedMs: 1 })
+const mapOf = (...names: string[]): Map<string, SharedFile> => new Map(names.map((name) => [name, file(name)]))
+const ID = new Uint8Array(32).fill(9)
+const BEN = toHex(ID)
+const HERE = '127.0.0.1:5001'
+
+/** A signature stands for real ones here: the first byte of the id, sixty-four times. */
+const rowOf = (epoch: number, id = ID): OwnRow =>
+  new OwnRow({ id, name: 'Ben', epoch, sign: () => new Uint8Array(64).fill(id[0] ?? 0) })
+
+const setUp = () => {
+  const changes: RowChange[] = []
+  const news = new News()
+  let told = 0
+  news.on('table', () => {
+    told += 1
+  })
+  const table = new PeerTable({
+    news,
+    verify: (id, sig) => sig.every((byte) => byte === id[0]),
+    onRow: (change) => changes.push(change),
+    now: () => 42,
+  })
+  return { table, changes, told: () => told }
+}
+
+test('a pulled row is there, alive, at its address', () => {
+  const { table, changes, told } = setUp()
+  const row = rowOf(1)
+  row.sync(mapOf('a', 'b'))
+  expect(table.accept({ id: BEN, address: HERE, pages: [row.page({})] })).toBe(true)
+  expect(table.at(HERE)).toMatchObject({ id: BEN, name: 'Ben', alive: true, lastSeenMs: 42, epoch: 1, version: 2 })
+  expect(changes[0]?.added.map(({ name }) => name)).toEqual(['a', 'b'])
+  expect(told()).toBe(1)
+})
+
+test('changes are put on top of what is known', () => {
+  const { table, changes } = setUp()
+  const row = rowOf(1)
+  row.sync(mapOf('a', 'b'))
+  table.accept({ id: BEN, address: HERE, pages: [row.page({})] })
+  const files = mapOf('b', 'c')
+  row.sync(files)
+  expect(table.accept({ id: BEN, address: HERE, pages: [row.page({ epoch: 1, since: 2 })] })).toBe(true)
+  expect([...(table.get(BEN)?.files.keys() ?? [])].sort()).toEqual(['b', 'c'])
+  expect(changes.at(-1)?.removed.map(({ name }) => name)).toContain('a')
+})
+
+test('changes that do not add up to the signed digest are not believed', () => {
+  const { table } = setUp()
+  const row = rowOf(1)
+  row.sync(mapOf('a'))
+  const page = row.page({})
+  expect(table.accept({ id: BEN, address: HERE, pages: [{ ...page, files: [] }] })).toBe(false)
+  expect(table.get(BEN)).toBeUndefined()
+})
+
+test("refuses another node's row, and a row with a wrong signature", () => {
+  const { table } = setUp()
+  const row = rowOf(1)
+  const other = rowOf(1, new Uint8Array(32).fill(8))
+  expect(() => table.accept({ id: BEN, address: HERE, pages: [other.page({})] })).toThrow(PeerMisbehaved)
+  const sig = Buffer.alloc(64, 1).toString('base64url')
+  expect(() => table.accept({ id: BEN, address: HERE, pages: [{ ...row.page({}), sig }] })).toThrow(PeerMisbehaved)
+})
+
+test('refuses a row that goes back, and a second one under the same version', () => {
+  const { table } = setUp()
+  const row = rowOf(2)
+  row.sync(mapOf('a'))
+  table.accept({ id: BEN, address: HERE, pages: [row.page({})] })
+  const older = rowOf(1)
+  expect(() => table.accept({ id: BEN, address: HERE, pages: [older.page({})] })).toThrow(PeerMisbehaved)
+  const twin = rowOf(2)
+  twin.sync(mapOf('b'))
+  expect(() => table.accept({ id: BEN, address: HERE, pages: [twin.page({})] })).toThrow(PeerMisbehaved)
+})
+
+test('refuses names that no row may have', () => {
+  const { table } = setUp()
+  for (const name of ['../up', '.hidden', 'a//b', '/etc/passwd', 'x\0y', 'a/.portmesh/b']) {
+    const row = rowOf(1)
+    row.sync(mapOf(name))
+    expect(table.accept({ id: BEN, address: HERE, pages: [row.page({})] }), name).toBe(false)
+  }
+})
+
+test('a file may be called __proto__', () => {
+  const { table } = setUp()
+  const row = rowOf(1)
+  row.sync(mapOf('__proto__', 'constructor'))
+  expect(table.accept({ id: BEN, address: HERE, pages: [row.page({})] })).toBe(true)
+  expect(table.get(BEN)?.files.size).toBe(2)
+})
+
+test('a silent peer stays, marked, and is alive again when it answers', () => {
+  const { table } = setUp()
+  table.accept({ id: BEN, address: HERE, pages: [rowOf(1).page({})] })
+  table.gone(HERE)
+  expect(table.get(BEN)).toMatchObject({ alive: false, lastSeenMs: 42 })
+  table.answered(HERE)
+  expect(table.get(BEN)?.alive).toBe(true)
+})
+
+test('another identity at the same address takes it over; the old row is not alive any more', () => {
+  const { table } = setUp()
+  table.accept({ id: BEN, address: HERE, pages: [rowOf(1).page({})] })
+  const chloe = new Uint8Array(32).fill(3)
+  table.accept({ id: toHex(chloe), address: HERE, pages: [rowOf(1, chloe).page({})] })
+  expect(table.get(BEN)?.alive).toBe(false)
+  expect(table.at(HERE)?.id).toBe(toHex(chloe))
+})
+
+test('a row kept on disk comes back as away, with its files', () => {
+  const { table, changes } = setUp()
+  const row = rowOf(1)
+  row.sync(mapOf('a'))
+  const { bytes: head, sig } = row.head()
+  table.restore({ id: BEN, head, sig, files: mapOf('a'), addresses: new Map([[HERE, 40]]), lastSeenMs: 40 })
+  expect(table.at(HERE)).toMatchObject({ name: 'Ben', alive: false, epoch: 1 })
+  expect(changes[0]?.added.length).toBe(1)
+})
