@@ -1,0 +1,73 @@
+/** What Published keeps of one file that is not private. */
+import type { Stamp } from './stamp.ts'
+import type { PublishedRecord } from './tables.ts'
+
+/** Never changed: other content under the same name is another object. */
+export type PublishedFile = PublishedRecord
+
+/** `changed`: published before, but the disk has something else now, or nothing. */
+export type FileState = 'private' | 'preparing' | 'published' | 'changed'
+
+export interface FileStatus {
+  readonly name: string
+  readonly state: FileState
+  /** While it is prepared: bytes hashed and bytes in all, as soon as they are known. */
+  readonly doneBytes?: number
+  readonly totalBytes?: number
+  readonly startedMs?: number
+  /** What is published, or was last. */
+  readonly file?: PublishedFile
+}
+
+/** One hashing that runs or waits. */
+export interface Job {
+  readonly abort: AbortController
+  readonly startedMs: number
+  /** The person asked: whatever the file holds now is published. Otherwise only what was published before. */
+  wanted: boolean
+  doneBytes: number | undefined
+  totalBytes: number | undefined
+}
+
+export interface Entry {
+  readonly name: string
+  state: Exclude<FileState, 'private'>
+  /** As it is in the store. */
+  file: PublishedFile | undefined
+  /** What the disk said when `file` was hashed. */
+  stamp: Stamp | undefined
+  job: Job | undefined
+  /** Settles with the job. */
+  done: Promise<PublishedFile> | undefined
+  /** Of a changed file: what the last look saw, and what was hashed again already. */
+  seen: Stamp | undefined
+  tried: Stamp | undefined
+}
+
+export const newEntry = (name: string, state: Entry['state'], file?: PublishedFile): Entry => ({
+  name,
+  state,
+  file,
+  stamp: undefined,
+  job: undefined,
+  done: undefined,
+  seen: undefined,
+  tried: undefined,
+})
+
+export const newJob = (wanted: boolean, startedMs: number): Job => ({
+  abort: new AbortController(),
+  startedMs,
+  wanted,
+  doneBytes: undefined,
+  totalBytes: undefined,
+})
+
+export const statusOf = ({ name, state, file, job }: Entry): FileStatus => ({
+  name,
+  state,
+  ...(file && { file }),
+  ...(state === 'preparing' && job && { startedMs: job.startedMs }),
+  ...(job?.doneBytes !== undefined && { doneBytes: job.doneBytes }),
+  ...(job?.totalBytes !== undefined && { totalBytes: job.totalBytes }),
+})
