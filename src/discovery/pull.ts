@@ -1,0 +1,50 @@
+/** /alive or a peer said something new -> its row, or what changed in it -> the table (PROTOCOL.md, "Rows"). */
+import { headOf } from '../dht/row.ts'
+import type { Peer, PeerTable } from '../dht/table.ts'
+import { PeerMisbehaved } from '../errors.ts'
+import type { PeerClient } from '../peer/client.ts'
+import { MAX_FILES } from '../protocol/constants.ts'
+import type { RowPage, TableQuery } from '../protocol/messages.ts'
+
+/** A page holds a thousand of the longest files at least, so a longer answer is no row. */
+const MAX_PAGES = MAX_FILES / 250
+
+/**
+ * Pull the row of whoever answers at an address: what changed since we asked last, or all of it when that does not add up.
+ * @returns the identity that answered, 64 hex characters.
+ * @throws PeerMisbehaved for what is no row of that peer; the errors of PeerClient.
+ */
+export const pullRow = async (
+  client: Pick<PeerClient, 'table'>,
+  table: PeerTable,
+  address: string,
+  signal: AbortSignal,
+): Promise<string> => {
+  const changes = await pull(client, address, table.at(address), signal)
+  if (table.accept({ ...changes, address })) return changes.id
+  const whole = await pull(client, address, undefined, signal)
+  if (table.accept({ ...whole, address })) return whole.id
+  throw new PeerMisbehaved(address)
+}
+
+const pull = async (
+  client: Pick<PeerClient, 'table'>,
+  address: string,
+  known: Peer | undefined,
+  signal: AbortSignal,
+): Promise<{ id: string; pages: readonly RowPage[] }> => {
+  let query: TableQuery = known ? { epoch: known.epoch, since: known.version, files: known.filesDigest } : {}
+  let pages: RowPage[] = []
+  let owner: string | undefined
+  for (let asked = 0; asked < MAX_PAGES; asked++) {
+    const { id, page } = await client.table(address, query, signal)
+    const head = headOf(page)
+    owner ??= id
+    if (!head || id !== owner || page.upTo > head.version) throw new PeerMisbehaved(address)
+    pages = page.whole ? [page] : [...pages, page]
+    if (page.upTo === head.version) return { id, pages }
+    if (page.files.length + page.gone.length === 0) throw new PeerMisbehaved(address)
+    query = { epoch: head.epoch, since: page.upTo }
+  }
+  throw new PeerMisbehaved(address)
+}

@@ -1,0 +1,61 @@
+/** A request or an answer <-> a sealed stream (PROTOCOL.md, "Requests in a session"); for the client and for the server's hooks. */
+import { open, openFrames, type StreamContext, seal, sealedLength, sealFrames } from '../crypto/stream.ts'
+import { FRAME_LOG2 } from '../protocol/constants.ts'
+import type { Exchange } from './sessions.ts'
+
+/** The body of a POST in a session. */
+export const sealRequest = (exchange: Exchange, plaintext: Uint8Array): Uint8Array =>
+  seal(requestContext(exchange), plaintext)
+
+/** @throws BadStream */
+export const openRequest = (exchange: Exchange, sealed: Uint8Array): Uint8Array =>
+  open(requestContext(exchange), sealed)
+
+/** An answer that is short enough to be sealed at once: JSON. */
+export const sealAnswer = (exchange: Exchange, status: number, plaintext: Uint8Array): Uint8Array =>
+  seal(answerContext(exchange, status, FRAME_LOG2), plaintext)
+
+/** An answer sealed frame by frame while its source is read. `length` is the number of bytes on the wire. */
+export const sealAnswerStream = (
+  exchange: Exchange,
+  {
+    status,
+    frameLog2,
+    size,
+    source,
+  }: { status: number; frameLog2: number; size: number; source: AsyncIterable<Uint8Array> },
+): { length: number; body: AsyncIterable<Uint8Array> } => ({
+  length: sealedLength(size, frameLog2),
+  body: sealFrames(answerContext(exchange, status, frameLog2), source),
+})
+
+/** The plaintext of an answer, each frame handed on once its tag was right. Ends with BadStream when the body does not open. */
+export const openAnswer = (
+  exchange: Exchange,
+  { status, frameLog2, source }: { status: number; frameLog2: number; source: AsyncIterable<Uint8Array> },
+): AsyncIterable<Uint8Array> => openFrames(answerContext(exchange, status, frameLog2), source)
+
+const requestContext = ({ keys, sid, n, method, target }: Exchange): StreamContext => ({
+  key: keys.i2r.enc,
+  kind: 'req',
+  sid,
+  n,
+  method,
+  target,
+  frameLog2: FRAME_LOG2,
+})
+
+const answerContext = (
+  { keys, sid, n, method, target }: Exchange,
+  status: number,
+  frameLog2: number,
+): StreamContext => ({
+  key: keys.r2i.enc,
+  kind: 'resp',
+  sid,
+  n,
+  method,
+  target,
+  status,
+  frameLog2,
+})
