@@ -19,6 +19,6 @@ export class ClosingLine implements Reporter {
     const line = `${counts.passed} passed, ${counts.failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
     const file = process.env[FILE]
     if (file) writeFileSync(file, `${line}\n`)
-    console.log(line)
+    else console.log(line)
   }
 }

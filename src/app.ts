@@ -1,0 +1,84 @@
+/** One Fastify instance per listener: limits, the peer scope, on loopback the person's scope too, and what every failure becomes. */
+import type { RequestListener, Server } from 'node:http'
+import Fastify, { type FastifyInstance } from 'fastify'
+import { utf8 } from './bytes.ts'
+import { NoSession, NotFound, publicError } from './errors.ts'
+import type { Log } from './log.ts'
+import { AUTH_HEADER } from './protocol/constants.ts'
+import type { PeerDeps } from './routes/peer/deps.ts'
+import { peerRoutes } from './routes/peer/index.ts'
+import { answerSealed, authenticate } from './routes/peer/sealing.ts'
+import type { UserDeps } from './routes/user/deps.ts'
+import { userNotFound, userRoutes } from './routes/user/index.ts'
+
+/** Bodies of routes that say nothing else; uploads and sealed bodies have their own limits. */
+const BODY_LIMIT_BYTES = 8 * 1024
+/** A name of 1,000 bytes, every byte percent-encoded; names have their own exact check. */
+const MAX_PARAM_CHARACTERS = 3 * 1024
+
+export interface AppServices {
+  /** The listening server; it is closed elsewhere. */
+  readonly server: Server
+  /** Hand over its requests, once there is somebody to answer them. */
+  readonly handleWith: (handler: RequestListener) => void
+  readonly log: Log
+  readonly peer: PeerDeps
+  /** Undefined on every listener that is not loopback: the person's routes do not exist there. */
+  readonly user: UserDeps | undefined
+}
+
+export const buildApp = async ({ server, handleWith, log, peer, user }: AppServices): Promise<FastifyInstance> => {
+  let handle: RequestListener | undefined
+  const app = Fastify({
+    serverFactory: (handler) => {
+      handle = handler
+      return server
+    },
+    bodyLimit: BODY_LIMIT_BYTES,
+    routerOptions: { maxParamLength: MAX_PARAM_CHARACTERS },
+    exposeHeadRoutes: false,
+    trustProxy: false,
+    onProtoPoisoning: 'error',
+    onConstructorPoisoning: 'error',
+    return503OnClosing: true,
+    frameworkErrors: (error, _request, reply) => {
+      const { statusCode, code, message } = publicError(error)
+      reply.hijack()
+      reply.raw.writeHead(statusCode, {
+        'content-type': 'application/json; charset=utf-8',
+        'cache-control': 'no-store',
+      })
+      reply.raw.end(JSON.stringify({ error: { code, message } }))
+    },
+    ajv: { customOptions: { removeAdditional: false } },
+  })
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, app.getDefaultJsonParser('error', 'error'))
+  app.decorateRequest('exchange', null)
+  app.addHook('onError', async (request, _reply, error) => {
+    const { statusCode } = publicError(error)
+    const fields = { error, method: request.method, route: request.routeOptions.url }
+    if (statusCode >= 500) log.error(fields, 'a request failed')
+    else log.debug(fields, 'a request was refused')
+  })
+  app.setErrorHandler(async (error, _request, reply) => {
+    const { statusCode, code, message } = publicError(error)
+    return await reply.code(statusCode).send({ error: { code, message } })
+  })
+
+  await app.register(peerRoutes, peer)
+  if (user) await app.register(userRoutes, user)
+
+  const forThePerson = user && userNotFound(user)
+  app.setNotFoundHandler(async (request, reply) => {
+    if (forThePerson && request.headers[AUTH_HEADER] === undefined) return await forThePerson(request, reply)
+    const exchange = authenticate(request, peer.sessions)
+    const { statusCode, code, message } = publicError(exchange ? new NotFound() : new NoSession())
+    const body = JSON.stringify({ error: { code, message } })
+    if (exchange) return await answerSealed(reply, exchange, statusCode, utf8(body))
+    return await reply.code(statusCode).type('application/json; charset=utf-8').send(body)
+  })
+  await app.ready()
+  if (handle) handleWith(handle)
+  return app
+}

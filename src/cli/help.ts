@@ -1,0 +1,48 @@
+/** What `--help` prints: for somebody who has never seen the program. Plain text, at most 90 columns. */
+import { MAX_INTERVAL_MS, MIN_INTERVAL_MS } from '../config.ts'
+import { DEFAULT_MESH_NODES, MAX_MESH_NODES } from './args.ts'
+
+const SECOND_MS = 1_000
+
+export const HELP = `portmesh: one live catalogue of everything your computers share, without a server
+
+Usage, in a clone                         or, installed
+  npm start -- [options]                    portmesh [options]
+  npm run mesh -- [N] [options]             portmesh mesh [N] [options]
+
+Commands
+  start      Start one node and print the address of its page. This is what happens
+             without a command. Ctrl-C stops it.
+  mesh N     Start N nodes on this computer to try things out (${DEFAULT_MESH_NODES} when N is left
+             out, at most ${MAX_MESH_NODES}), with the homes files/mesh-1, files/mesh-2, ...
+             Ctrl-C stops them all.
+
+Options                 What it does                                 Default
+  --ports FILE          the list of ports a node may use             ports.txt beside
+                        (PORTMESH_PORTS)                             package.json
+  --files DIR           the node's folder: what it can share and     files/<port> beside
+                        what it receives; with mesh, the folder      package.json
+                        of all their folders (PORTMESH_FILES)
+  --name NAME           what others see (PORTMESH_NAME)              you and this computer
+  --interval SECONDS    pause between two rounds of asking who is    10
+                        there, ${MIN_INTERVAL_MS / SECOND_MS} to ${MAX_INTERVAL_MS / SECOND_MS} (PORTMESH_INTERVAL)
+  --log-level LEVEL     silent, error, warn, info or debug           warn
+                        (PORTMESH_LOG_LEVEL)
+  -h, --help            show this text
+  -v, --version         show the version
+
+Name and interval can also be set on the page (<home>/.portmesh/settings.json).
+An option wins over its environment variable, that over the page, the page over the
+default. An installed portmesh keeps ports.txt and files/ in ~/portmesh/.
+
+Examples
+  npm start                                       a node on the first free port
+  npm start -- --files ~/Shared --name "Ana"      share a folder of your own
+  npm start -- --ports my-ports.txt               use another list of ports
+  npm run mesh -- 5                               five nodes to play with
+  PORTMESH_LOG_LEVEL=debug npm start              see everything that happens
+
+The two dashes after \`npm start\` are needed: without them npm keeps the options.
+The log goes to standard error and to <home>/.portmesh/log.jsonl.
+Exit codes: 0 stopped, 1 cannot start, 2 wrong use.
+`

@@ -1,0 +1,268 @@
+/** One node: builds every room, joins them, starts and stops them in order. */
+import type { Server } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
+import program from '../package.json' with { type: 'json' }
+import { buildApp } from './app.ts'
+import { toHex } from './bytes.ts'
+import { type Claim, claim } from './claim.ts'
+import { type Config, readPortsFile, withSettings } from './config.ts'
+import { generateIdentity, type Identity, identityFrom, sign, verify } from './crypto/identity.ts'
+import { Catalogue } from './dht/catalogue.ts'
+import { OwnRow } from './dht/row.ts'
+import { PeerTable } from './dht/table.ts'
+import { type Finding, KeepAlive } from './discovery/keepalive.ts'
+import { blockedByBrowsers, parsePorts } from './discovery/ports.ts'
+import type { ProcessLog } from './log.ts'
+import { Metrics } from './metrics.ts'
+import { News } from './news.ts'
+import { carryOver, PeerClient } from './peer/client.ts'
+import { Reach } from './peer/reach.ts'
+import { Remember } from './remember.ts'
+import { arithmeticIn } from './session/arithmetic.ts'
+import { Initiator } from './session/initiate.ts'
+import { Responder } from './session/respond.ts'
+import { InSessions } from './session/sessions.ts'
+import { Hasher } from './store/hash.ts'
+import { Home } from './store/home.ts'
+import { Place } from './store/place.ts'
+import { Published } from './store/published.ts'
+import { loadSecret, saveSecret } from './store/secret.ts'
+import { watchPublished } from './store/watch.ts'
+import { serveFile } from './transfer/serve.ts'
+import { fetchWhole } from './transfer/whole.ts'
+import { WorkerPool } from './workers.ts'
+
+/** Answers that run may end in this time when the node stops. */
+const DRAIN_MS = 2_000
+/** Handshakes that may wait for their thread: above, a newcomer is told to come back. */
+const HANDSHAKE_QUEUE = 128
+/** Two files are read at once, the rest waits in the room itself. */
+const HASH_THREADS = 2
+const HASH_QUEUE = 16
+
+export interface NodeDeps {
+  readonly log: ProcessLog
+  /** A line for the person. */
+  readonly print: (line: string) => void
+}
+
+export interface Node {
+  readonly url: string
+  readonly port: number
+  readonly home: string
+  /** Look for the others, and say so; ready when it returns. */
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+/**
+ * Claim a home and a port, and build the node; it answers from now on.
+ * @throws CannotStart with a sentence for the terminal.
+ */
+export const createNode = async (config: Config, { log, print }: NodeDeps): Promise<Node> => {
+  const ports = parsePorts(await readPortsFile(config.portsFile), config.portsFile)
+  const claimed = await claim(config, ports.candidates)
+  log.toHome(claimed.home)
+  try {
+    return await build(claimed, await withSettings(config, claimed.home), ports, { log, print })
+  } catch (error) {
+    claimed.server.close()
+    claimed.server.closeAllConnections()
+    claimed.state.close()
+    throw error
+  }
+}
+
+const build = async (
+  { home: folder, state, port, server, handleWith }: Claim,
+  config: Config,
+  ports: ReturnType<typeof parsePorts>,
+  { log, print }: NodeDeps,
+): Promise<Node> => {
+  const ownAddress = `127.0.0.1:${port}`
+  const news = new News()
+  const metrics = new Metrics()
+  const stopping = new AbortController()
+
+  // What lies on disk.
+  const home = new Home(folder)
+  await home.start()
+  const place = new Place(home)
+  await place.start()
+  const { identity, isNew } = await identityOf(state.folder)
+  const ownId = toHex(identity.id)
+  const hashPool = new WorkerPool({ threads: HASH_THREADS, queue: HASH_QUEUE })
+  const published = new Published({ home, state, hasher: new Hasher(hashPool), news })
+  await published.start()
+  if (isNew) await welcome(home, place)
+
+  // Our row, everybody's rows, and what they make together.
+  const catalogue = new Catalogue()
+  const row = new OwnRow({
+    id: identity.id,
+    name: config.name,
+    epoch: state.nextEpoch(),
+    sign: (head) => sign(identity.seed, 'row', head),
+  })
+  const table = new PeerTable({
+    news,
+    verify: (id, sig, head) => verify(id, sig, 'row', head),
+    onRow: (change) => {
+      catalogue.change(change)
+      remember.note(change)
+    },
+  })
+  const remember = new Remember({
+    table,
+    state,
+    ownId,
+    onTrouble: (error) => log.warn({ error }, 'the table could not be kept'),
+  })
+  remember.start(news)
+
+  // How we speak with others, and they with us.
+  const handshakePool = new WorkerPool({ threads: 1, keep: 1, queue: HANDSHAKE_QUEUE })
+  const arithmetic = arithmeticIn(handshakePool)
+  const sessions = new InSessions()
+  const responder = new Responder({ identity, arithmetic, sessions, metrics })
+  const reach = new Reach((address) => {
+    if (!stopping.signal.aborted && table.at(address)) void keepAlive.probe(address)
+  })
+  const initiator = new Initiator({ identity, arithmetic, carry: carryOver(reach), metrics })
+  const client = new PeerClient(reach, initiator)
+  const others = [...ports.candidates.map((candidate) => `127.0.0.1:${candidate}`), ...ports.addresses]
+  const keepAlive = new KeepAlive({
+    client,
+    table,
+    ownId,
+    ownPort: port,
+    addresses: [...new Set(others)].filter((address) => address !== ownAddress),
+    intervalMs: config.intervalMs,
+    onTrouble: (address, error) => log.info({ address, error }, 'a peer could not be asked'),
+  })
+
+  const syncRow = (): void => {
+    const change = row.sync(published.files())
+    if (change.removed.length + change.added.length === 0) return
+    catalogue.change({ id: ownId, ...change })
+    news.tell('catalogue')
+    keepAlive.tellChanged()
+  }
+  syncRow()
+  news.on('files', syncRow)
+
+  const app = await buildApp({
+    server,
+    handleWith,
+    log,
+    peer: {
+      responder,
+      sessions,
+      row,
+      onUpdate: (peerId, host, update) => keepAlive.heard(peerId, host, update),
+      serve: async (name) => await serveFile(published, name),
+    },
+    user: {
+      self: { id: ownId, name: config.name, port, address: ownAddress, home: folder, version: program.version },
+      home,
+      place,
+      published,
+      table,
+      catalogue,
+      news,
+      fetchWhole: async (request) =>
+        await fetchWhole(
+          request,
+          async ({ address, id, fileName }, signal) => await client.file(address, id, fileName, signal),
+        ),
+      stopping: stopping.signal,
+    },
+  })
+
+  let watching: Promise<void> = Promise.resolve()
+  return {
+    url: `http://${ownAddress}/`,
+    port,
+    home: folder,
+    start: async () => {
+      for (const notice of state.notices) print(notice)
+      if (blockedByBrowsers(port))
+        print(`warning: browsers refuse to open port ${port}; put another one into ${config.portsFile}`)
+      const findings = await keepAlive.start()
+      for (const line of discoveryLines(ports, ownAddress, findings)) print(line)
+      watching = watchPublished(published, {
+        pauseMs: config.intervalMs,
+        signal: stopping.signal,
+        onTrouble: (error) => log.warn({ error }, 'the published files could not be looked at'),
+      })
+      print(`portmesh ready at http://${ownAddress}/`)
+    },
+    stop: async () => {
+      if (stopping.signal.aborted) return
+      await keepAlive.tellLeaving()
+      stopping.abort()
+      await keepAlive.stop()
+      await closeServer(server, app)
+      await reach.stop()
+      await watching
+      await published.stop()
+      remember.stop()
+      await Promise.all([hashPool.stop(), handshakePool.stop()])
+      state.close()
+    },
+  }
+}
+
+const identityOf = async (folder: string): Promise<{ identity: Identity; isNew: boolean }> => {
+  const secret = await loadSecret(folder)
+  if (secret) return { identity: identityFrom(secret.seed, secret.modulus), isNew: false }
+  const identity = await generateIdentity()
+  await saveSecret(folder, identity)
+  return { identity, isNew: true }
+}
+
+const WELCOME = `This is a sample, so that you can try portmesh out.
+
+Press "Publish" beside it on your page: it appears on the page of everyone on this network who runs portmesh,
+and they can fetch it. "Unpublish" takes it out again; the file itself stays where it is, in your folder.
+`
+
+/** A new home that is empty gets a file to try things out with. */
+const welcome = async (home: Home, place: Place): Promise<void> => {
+  const { files } = await home.walk()
+  if (files.length > 0) return
+  await place.receive(
+    (async function* () {
+      yield Buffer.from(WELCOME)
+    })(),
+    'Welcome to portmesh.txt',
+  )
+}
+
+/** A line a port, in the order of the list. */
+const discoveryLines = (
+  ports: ReturnType<typeof parsePorts>,
+  ownAddress: string,
+  findings: ReadonlyMap<string, Finding>,
+): readonly string[] => {
+  const words = { node: 'up and running', nobody: 'free', other: 'something else answers' }
+  const line = (shown: string, address: string): string => {
+    const finding = findings.get(address) ?? 'nobody'
+    if (address === ownAddress) return `${shown} this node`
+    return `${shown} ${finding === 'nobody' && shown === address ? 'no answer' : words[finding]}`
+  }
+  return [
+    ...ports.candidates.map((port) => line(String(port), `127.0.0.1:${port}`)),
+    ...ports.addresses.filter((address) => !address.startsWith('127.0.0.1:')).map((address) => line(address, address)),
+  ]
+}
+
+/** No new requests, a moment for those that run, then the end. */
+const closeServer = async (server: Server, app: FastifyInstance): Promise<void> => {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  server.closeIdleConnections()
+  await Promise.race([closed, sleep(DRAIN_MS, undefined, { ref: false })])
+  server.closeAllConnections()
+  await app.close()
+}

@@ -1,0 +1,36 @@
+/** What the routes of the person share beyond what the node hands in: faces, seats, the walked folder, open streams. */
+import type { UserDeps } from './deps.ts'
+import { createFaces, type FaceOf } from './faces.ts'
+import { createFolder, type Folder } from './folder.ts'
+import { createNotices, type Notices } from './notices.ts'
+import { createStreams, type Streams } from './streams.ts'
+import { createSeats } from './views/mesh.ts'
+
+export interface Desk extends UserDeps {
+  readonly faceOf: FaceOf
+  /** Seats of the drawing, by index. */
+  readonly seats: () => readonly (string | undefined)[]
+  readonly folder: Folder
+  readonly notices: Notices
+  readonly streams: Streams
+}
+
+const desks = new WeakMap<object, Desk>()
+
+/** One desk a node, for its routes and for what answers where there is no route. */
+export const deskOf = (deps: UserDeps): Desk => {
+  const made = desks.get(deps.table)
+  if (made) return made
+  const { self, table } = deps
+  const known = () => table.all().map(({ id }) => id)
+  const desk: Desk = {
+    ...deps,
+    faceOf: createFaces(self.id, known),
+    seats: createSeats(known),
+    folder: createFolder(deps),
+    notices: createNotices(),
+    streams: createStreams(deps.stopping),
+  }
+  desks.set(table, desk)
+  return desk
+}

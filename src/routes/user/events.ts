@@ -1,0 +1,123 @@
+/** What happens, as it happens: parts of a page that is open, or JSON for a program. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { type EventsQuery, EventsQuery as EventsQuerySchema } from '../../api/catalogue.ts'
+import type { Topic } from '../../news.ts'
+import { catalogueAnswer } from './available.ts'
+import type { Desk } from './desk.ts'
+import { createDiffer, type LiveView, toHtml, whole } from './live.ts'
+import { myFilesAnswer } from './myfiles.ts'
+import { nodesAnswer } from './nodes.ts'
+import { type Part, render, sendHtml, toPartial } from './render.ts'
+import type { Feed } from './streams.ts'
+import { firstView, homeView } from './views/home.ts'
+import { myFilesView } from './views/my-files.ts'
+import { nodesView } from './views/nodes.ts'
+import { address } from './views/shell.ts'
+
+const TOPICS = ['table', 'catalogue', 'files'] as const satisfies readonly Topic[]
+
+/** How often a page asks that had to give its stream to another one. */
+const POLL_SECONDS = 10
+/** A program has no words that grow old. */
+const NEVER_MS = 2 ** 30
+
+export const eventsRoute: FastifyPluginAsyncTypebox<Desk> = async (app, desk) => {
+  app.get('/events', { schema: { querystring: EventsQuerySchema } }, async (request, reply) => {
+    const { query } = request
+    const view = viewOf(desk, query)
+    if (view && query.once) {
+      const back: Part[] = desk.streams.full ? [] : [{ target: '#live', swap: 'outerHTML', html: liveElement(query) }]
+      return sendHtml(reply, toHtml([...whole(await view()), ...back]))
+    }
+    const feed = view ? pageFeed(desk, view, query) : programFeed(desk)
+    const stream = desk.streams.open(feed, (error) => request.log.error({ err: error }, 'an event stream failed'))
+    return reply.type('text/event-stream').send(stream)
+  })
+}
+
+const viewOf = (desk: Desk, query: EventsQuery): LiveView | undefined => {
+  switch (query.view) {
+    case 'home':
+      return homeView(desk, query)
+    case 'first':
+      return firstView(desk)
+    case 'myfiles':
+      return myFilesView(desk, query)
+    case 'nodes':
+      return nodesView(desk, query.page ?? 1)
+    case undefined:
+      return undefined
+  }
+}
+
+const pageFeed = (desk: Desk, view: LiveView, query: EventsQuery): Feed => {
+  const differs = createDiffer()
+  const notices: Part[] = []
+  return {
+    next: async () => {
+      const snapshot = await view()
+      const parts = [...differs(snapshot), ...notices.splice(0)]
+      return { text: parts.length === 0 ? '' : message(toHtml(parts)), againMs: snapshot.againMs ?? NEVER_MS }
+    },
+    listen: (onNews) => {
+      const ends = [
+        ...TOPICS.map((topic) => desk.news.on(topic, onNews)),
+        desk.notices.listen((part) => {
+          notices.push(part)
+          onNews()
+        }),
+      ]
+      return () => {
+        for (const end of ends) end()
+      }
+    },
+    farewell: message(
+      toPartial({
+        target: '#live',
+        swap: 'outerHTML',
+        html: render('fragments/poll', { once: address('/events', { ...query, once: '1' }), seconds: POLL_SECONDS }),
+      }),
+    ),
+  }
+}
+
+const liveElement = ({ once, ...query }: EventsQuery): string =>
+  render('fragments/live', { live: address('/events', query) })
+
+const programFeed = (desk: Desk): Feed => {
+  const told = new Set<Topic>(TOPICS)
+  return {
+    next: async () => {
+      const topics = TOPICS.filter((topic) => told.has(topic))
+      told.clear()
+      const messages = await Promise.all(
+        topics.map(async (topic) => message(JSON.stringify(await ANSWERS[topic](desk)), topic)),
+      )
+      return { text: messages.join(''), againMs: NEVER_MS }
+    },
+    listen: (onNews) => {
+      const ends = TOPICS.map((topic) =>
+        desk.news.on(topic, () => {
+          told.add(topic)
+          onNews()
+        }),
+      )
+      return () => {
+        for (const end of ends) end()
+      }
+    },
+    farewell: message(JSON.stringify({ askAgainAfterSeconds: POLL_SECONDS }), 'full'),
+  }
+}
+
+const ANSWERS: Readonly<Record<(typeof TOPICS)[number], (desk: Desk) => unknown>> = {
+  table: nodesAnswer,
+  catalogue: (desk) => catalogueAnswer(desk, {}),
+  files: (desk) => myFilesAnswer(desk, {}),
+}
+
+/** One message of a stream (HTML standard, section 9.2). */
+const message = (data: string, event?: string): string => {
+  const lines = data.split(/\r\n|\r|\n/).map((line) => `data: ${line}\n`)
+  return `${event === undefined ? '' : `event: ${event}\n`}${lines.join('')}\n`
+}

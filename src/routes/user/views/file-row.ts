@@ -1,0 +1,173 @@
+/** A file on the mesh, as one row of the list. */
+import type { CatalogueEntry } from '../../../dht/catalogue.ts'
+import type { Desk } from '../desk.ts'
+import { listed, type Name, nameParts, pointInTime, shown, since, sizeWords } from '../words.ts'
+import { isProgram, lookOf } from './kind.ts'
+import { type Action, type Fact, fileAddress, type Who } from './parts.ts'
+
+export interface FileRow {
+  readonly id: string
+  readonly icon: string
+  readonly name: Name
+  readonly size: string
+  readonly fact: Fact
+  /** At most three discs, and how many more there would be. */
+  readonly whos: readonly Who[]
+  readonly more: number
+  /** Who has it, in words. */
+  readonly said: string
+  readonly action: Action | undefined
+  /** It went away while the page was open. */
+  readonly gone: boolean
+  /** The name under which this node has published it. */
+  readonly mine: string | undefined
+}
+
+export interface Holder {
+  readonly id: string
+  readonly name: string
+  readonly fileName: string
+  readonly alive: boolean
+  readonly lastSeenMs: number
+  readonly address: string | undefined
+}
+
+const DISCS = 3
+
+/** Everybody who has a content but this node; who is here comes first. */
+export const otherHolders = ({ table, self }: Pick<Desk, 'table' | 'self'>, entry: CatalogueEntry): readonly Holder[] =>
+  entry.holders
+    .flatMap(({ id, fileName }): Holder[] => {
+      const peer = id === self.id ? undefined : table.get(id)
+      if (!peer) return []
+      const { name, alive, lastSeenMs } = peer
+      return [{ id, name, fileName, alive, lastSeenMs, address: table.addressOf(id) }]
+    })
+    .sort((a, b) => Number(b.alive) - Number(a.alive))
+
+/** The name under which this node has published a content. */
+export const ownName = ({ self }: Pick<Desk, 'self'>, entry: CatalogueEntry): string | undefined =>
+  entry.holders.find(({ id }) => id === self.id)?.fileName
+
+/**
+ * The row of one content.
+ * @param sameName - another content of the same list has the same name.
+ */
+export const fileRow = (desk: Desk, entry: CatalogueEntry, now: number, sameName = false): FileRow => {
+  const others = otherHolders(desk, entry)
+  const mine = ownName(desk, entry)
+  const name = entry.names[0] ?? ''
+  const whos = whosOf(desk, others, mine !== undefined)
+  return {
+    id: rowId(entry),
+    icon: lookOf(name).icon,
+    name: nameParts(name),
+    size: sizeWords(entry.size),
+    fact: factOf(entry, others, { mine: mine !== undefined, sameName, now }),
+    whos: whos.slice(0, DISCS),
+    more: Math.max(0, whos.length - DISCS),
+    said: listed(
+      [...(mine === undefined ? [] : ['this computer']), ...others.map((holder) => shown(holder.name))],
+      DISCS,
+    ),
+    action: actionOf(desk, entry, { others, mine }),
+    gone: false,
+    mine,
+  }
+}
+
+/** The row of a content that nobody shares any more. It keeps its place; what was mine can be published again. */
+export const goneRow = (row: FileRow): FileRow => ({
+  ...row,
+  gone: true,
+  whos: [],
+  more: 0,
+  said: '',
+  fact:
+    row.mine === undefined
+      ? { before: 'No longer shared' }
+      : { before: 'Off the mesh. The file stays in your folder.' },
+  action: row.mine === undefined ? undefined : publishAction(row.mine, 'Publish'),
+})
+
+export const rowId = ({ root }: Pick<CatalogueEntry, 'root'>): string => `row-${root.slice(0, 12)}`
+
+export const publishAction = (name: string, word: 'Publish' | 'Publish again'): Action => ({
+  method: 'post',
+  href: fileAddress(name, 'upload'),
+  word,
+  said: word === 'Publish' ? `Publish ${shown(name)}` : `Publish again: ${shown(name)}`,
+  look: 'do',
+  ...(word === 'Publish' && { icon: 'up' }),
+})
+
+export const unpublishAction = (name: string): Action => ({
+  method: 'post',
+  href: fileAddress(name, 'clear'),
+  word: 'Unpublish',
+  said: `Unpublish ${shown(name)}`,
+  look: 'bare',
+})
+
+const whosOf = ({ self, faceOf }: Desk, others: readonly Holder[], mine: boolean): readonly Who[] => [
+  ...(mine ? [{ ...faceOf(self.id, self.name), away: false }] : []),
+  ...others.map(({ id, name, alive }) => ({ ...faceOf(id, name), away: !alive })),
+]
+
+const factOf = (
+  entry: CatalogueEntry,
+  others: readonly Holder[],
+  { mine, sameName, now }: { mine: boolean; sameName: boolean; now: number },
+): Fact => {
+  const published = `published ${since(entry.publishedMs, now)}`
+  if (mine) return { tone: 'ok', icon: 'check', strong: 'Yours', before: published }
+  const [first] = others
+  if (!first) return { before: 'No longer shared' }
+  if (!first.alive) return awayFact(others, now)
+  const [name = '', otherName] = entry.names
+  if (sameName)
+    return { tone: 'care', icon: 'alert', before: 'Another file with the same name, from ', name: shown(first.name) }
+  if (isProgram(name)) {
+    return {
+      tone: 'care',
+      icon: 'alert',
+      before: 'A program. Open it only if you trust ',
+      name: shown(first.name),
+      after: '.',
+    }
+  }
+  const { word } = lookOf(name)
+  return otherName === undefined
+    ? { before: `${word}, ${published}` }
+    : { before: `${word}, also called `, name: shown(otherName) }
+}
+
+const awayFact = (others: readonly Holder[], now: number): Fact => {
+  const since = pointInTime(Math.max(...others.map(({ lastSeenMs }) => lastSeenMs)), now)
+  const [first] = others
+  return others.length === 1
+    ? { tone: 'away', icon: 'clock', name: shown(first?.name ?? ''), after: ` has it, away since ${since}` }
+    : { tone: 'away', icon: 'clock', before: `${others.length} computers have it, away since ${since}` }
+}
+
+const actionOf = (
+  { catalogue }: Desk,
+  entry: CatalogueEntry,
+  { others, mine }: { others: readonly Holder[]; mine: string | undefined },
+): Action | undefined => {
+  if (mine !== undefined) return unpublishAction(mine)
+  const [first] = others
+  if (!first?.alive) return undefined
+  // Where two contents claim one root, only a computer and a name say which one is meant.
+  const unclear = catalogue.find(entry.root).length > 1 && first.address !== undefined
+  return {
+    method: 'get',
+    href: unclear
+      ? `/getfile/${encodeURIComponent(first.address ?? '')}/${encodeURIComponent(first.fileName.toWellFormed())}`
+      : `/getfile/${entry.root}`,
+    word: 'Fetch',
+    said: `Fetch ${shown(entry.names[0] ?? '')}`,
+    look: 'do',
+    icon: 'down',
+  }
+}

@@ -1,0 +1,137 @@
+/** The home page: the list of everything on the mesh, and at its side who is there and what is ours. */
+import type { CatalogueQuery } from '../../../api/catalogue.ts'
+import type { Desk } from '../desk.ts'
+import { type LiveView, listHtml, type Snapshot } from '../live.ts'
+import { render } from '../render.ts'
+import { count, countOf } from '../words.ts'
+import { catalogueList, homeAddress, type Seen } from './catalogue-list.ts'
+import { meshDrawing } from './mesh.ts'
+import { myRow } from './my-row.ts'
+import { address, shell } from './shell.ts'
+
+const KINDS = [
+  ['', 'All'],
+  ['document', 'Documents'],
+  ['picture', 'Pictures'],
+  ['video', 'Video'],
+  ['music', 'Music'],
+  ['other', 'Other'],
+] as const
+
+/** Own files in the card at the side, and on the first page of all. */
+const SHOWN_OF_MINE = 5
+/** "4 minutes ago" should not become a lie. */
+const WORDS_AGE_MS = 60_000
+/** While something is prepared its percent grows; the store tells it, this is for the time that is left. */
+const PREPARING_MS = 1_000
+
+export const homePage = async (desk: Desk, query: CatalogueQuery): Promise<string> => {
+  const first = desk.catalogue.count === 0
+  const view = first ? firstView(desk) : homeView(desk, query)
+  const live = first ? FIRST_ADDRESS : liveAddress(query)
+  return render('page', {
+    shell: shell(desk, { title: 'On the mesh', page: 'home', live }),
+    main: mainOf(query, await view()),
+  })
+}
+
+const FIRST_ADDRESS = '/events?view=first'
+
+const liveAddress = ({ q, kind, sort, page, size }: CatalogueQuery): string =>
+  address('/events', { view: 'home', q, kind, sort, page, size })
+
+/** What search, kinds and sort bring: the list with its choices, and the stream that keeps it. */
+export const homeList = async (desk: Desk, query: CatalogueQuery) => {
+  const list = catalogueList(desk, query, Date.now(), new Map())
+  return [
+    { target: '#kinds', html: render('fragments/kinds', kindsModel(query)) },
+    { target: '#catalogue', html: listHtml(list) },
+    { target: '#live', swap: 'outerHTML' as const, html: render('fragments/live', { live: liveAddress(query) }) },
+  ]
+}
+
+/** The page with the list, live. */
+export const homeView = (desk: Desk, query: CatalogueQuery): LiveView => {
+  const seen = new Map<string, Seen>()
+  return async () => {
+    const now = Date.now()
+    const mine = await mineCard(desk, now)
+    return {
+      parts: [
+        { target: '#counts', html: render('fragments/counts', { text: countsText(desk) }) },
+        { target: '#q', html: render('fragments/find', findModel(desk, query)) },
+        { target: '#mesh', html: render('fragments/mesh', meshDrawing(desk)) },
+        { target: '#mine', html: mine.html },
+      ],
+      list: catalogueList(desk, query, now, seen),
+      againMs: mine.preparing ? PREPARING_MS : WORDS_AGE_MS,
+    }
+  }
+}
+
+/** The page as long as nobody shares anything; with the first file it becomes the page with the list. */
+export const firstView = (desk: Desk): LiveView => {
+  return async () => {
+    if (desk.catalogue.count > 0) return await turned(desk)
+    const now = Date.now()
+    const { files } = await desk.folder.list()
+    const rows = files.slice(0, SHOWN_OF_MINE).map((file) => render('fragments/my-row', myRow(desk, file, now)))
+    return {
+      parts: [
+        { target: '#folder', html: render('fragments/first-folder', { rows }) },
+        { target: '#mesh', html: render('fragments/mesh', meshDrawing(desk)) },
+      ],
+      againMs: files.some(({ state }) => state === 'preparing') ? PREPARING_MS : WORDS_AGE_MS,
+    }
+  }
+}
+
+const turned = async (desk: Desk): Promise<Snapshot> => ({
+  parts: [
+    { target: '#main', html: mainOf({}, await homeView(desk, {})()) },
+    { target: '#live', swap: 'outerHTML', html: render('fragments/live', { live: liveAddress({}) }) },
+  ],
+})
+
+const mainOf = (query: CatalogueQuery, { parts, list }: Snapshot): string => {
+  const html = Object.fromEntries(parts.map((part) => [part.target.slice(1), part.html]))
+  if (!list) return render('first-run', html)
+  return render('home', { ...html, kinds: render('fragments/kinds', kindsModel(query)), list: listHtml(list), query })
+}
+
+const countsText = ({ self, table, catalogue, published }: Desk): string => {
+  const sharing = table.all().filter(({ id, files }) => id !== self.id && files.size > 0).length
+  const computers = sharing + (published.files().size > 0 ? 1 : 0)
+  return catalogue.count === 0
+    ? 'nothing is shared right now'
+    : `${countOf(catalogue.count, 'file')} from ${countOf(computers, 'computer')}`
+}
+
+const findModel = ({ catalogue }: Desk, { q = '' }: CatalogueQuery) => ({
+  q,
+  placeholder: `Search ${countOf(catalogue.count, 'file')}`,
+})
+
+const kindsModel = (query: CatalogueQuery) => ({
+  kind: query.kind ?? '',
+  field: 'kind',
+  kinds: KINDS.map(([kind, label]) => ({
+    label,
+    href: homeAddress({ ...query, kind, page: 1 }),
+    current: kind === (query.kind ?? ''),
+  })),
+})
+
+const mineCard = async (desk: Desk, now: number): Promise<{ html: string; preparing: boolean }> => {
+  const { files } = await desk.folder.list()
+  const rows = files.slice(0, SHOWN_OF_MINE).map((file) => myRow(desk, file, now))
+  const nothing = desk.published.files().size === 0
+  return {
+    html: render('fragments/mine', {
+      total: count(files.length),
+      rows: rows.map((row) => render('fragments/mine-row', row)),
+      nothing,
+    }),
+    preparing: rows.some(({ state }) => state === 'preparing'),
+  }
+}
