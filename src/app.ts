@@ -41,14 +41,17 @@ export const buildApp = async ({ server, handleWith, log, peer, user }: AppServi
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
     return503OnClosing: true,
-    frameworkErrors: (error, _request, reply) => {
+    frameworkErrors: (error, request, reply) => {
       const { statusCode, code, message } = publicError(error)
+      const text = JSON.stringify({ error: { code, message } })
+      const exchange = authenticate(request, peer.sessions)
+      if (exchange) return void answerSealed(reply, exchange, statusCode, utf8(text))
       reply.hijack()
       reply.raw.writeHead(statusCode, {
         'content-type': 'application/json; charset=utf-8',
         'cache-control': 'no-store',
       })
-      reply.raw.end(JSON.stringify({ error: { code, message } }))
+      reply.raw.end(text)
     },
     ajv: { customOptions: { removeAdditional: false } },
   })

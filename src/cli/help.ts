@@ -31,9 +31,9 @@ Options                 What it does                                 Default
   -h, --help            show this text
   -v, --version         show the version
 
-Name and interval can also be set on the page (<home>/.portmesh/settings.json).
-An option wins over its environment variable, that over the page, the page over the
-default. An installed portmesh keeps ports.txt and files/ in ~/portmesh/.
+Name and interval can also stand in <home>/.portmesh/settings.json, for example as
+{"name": "Ana", "interval": 5}. An option wins over its environment variable, that over
+the file, the file over the default. An installed portmesh keeps ports.txt and files/ in ~/portmesh/.
 
 Examples
   npm start                                       a node on the first free port

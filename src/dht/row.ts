@@ -1,7 +1,7 @@
 /** Our own row: what we have published, its versions, and what changed since a version (PROTOCOL.md, "Rows"). */
 import { createHash } from 'node:crypto'
 import { toB64u, utf8 } from '../bytes.ts'
-import { MAX_PAGE_BYTES, VERSION } from '../protocol/constants.ts'
+import { MAX_NODE_NAME_BYTES, MAX_PAGE_BYTES, VERSION } from '../protocol/constants.ts'
 import { checker, type RowFile, RowHead, type RowPage, type TableQuery } from '../protocol/messages.ts'
 import { FilesDigest, type SharedFile } from './digest.ts'
 
@@ -144,8 +144,9 @@ const checkHead = checker(RowHead)
 
 /** The head of a page as its owner signed it, not yet verified; undefined when it is none. */
 export const headOf = (page: Pick<RowPage, 'head'>): RowHead | undefined => {
-  const text = Buffer.from(page.head, 'base64url')
-  return text.toString('base64url') === page.head ? checkHead(text.toString('utf8')) : undefined
+  const bytes = Buffer.from(page.head, 'base64url')
+  const head = bytes.toString('base64url') === page.head ? checkHead(bytes.toString('utf8')) : undefined
+  return head && Buffer.byteLength(head.name) <= MAX_NODE_NAME_BYTES ? head : undefined
 }
 
 /** A file as a row carries it. */

@@ -10,6 +10,7 @@ import { pullRow } from './pull.ts'
 /** Pulls from one address: after an unauthenticated hint of /alive, and after a peer's own word. */
 const PULL_PAUSE_MS = 2_000
 const TOLD_PAUSE_MS = 250
+const TELL_PAUSE_MS = 100
 /** A leaving node waits so long for its goodbyes. */
 const GOODBYE_MS = 500
 /** The idle connection to a peer must be used before the pool gives it up. */
@@ -40,6 +41,8 @@ export class KeepAlive {
   readonly #again = new Set<string>()
   readonly #pulledAt = new Map<string, number>()
   #loop: Promise<void> = Promise.resolve()
+  readonly #telling = new Map<string, Promise<void>>()
+  readonly #untold = new Set<string>()
 
   constructor(options: KeepAliveOptions) {
     this.#options = options
@@ -83,25 +86,39 @@ export class KeepAlive {
     if (address !== undefined) void this.#pull(address, TOLD_PAUSE_MS)
   }
 
-  /** Tell every live peer that our row changed. */
+  /** Tell every live peer that our row changed; a burst of changes is told once and, if it goes on, ten times a second. */
   tellChanged(): void {
-    void this.#tell('changed')
+    for (const { id, alive } of this.#options.table.all()) if (alive) this.#tellUntilQuiet(id)
+  }
+
+  /** Each peer has its own pace: one that hangs keeps nobody else from the news. */
+  #tellUntilQuiet(id: string): void {
+    if (this.#telling.has(id)) {
+      this.#untold.add(id)
+      return
+    }
+    const { signal } = this.#end
+    const telling = this.#tell(id, 'changed')
+      .then(() => sleep(TELL_PAUSE_MS, undefined, { ref: false, signal }))
+      .catch(() => {})
+      .finally(() => {
+        this.#telling.delete(id)
+        if (this.#untold.delete(id) && !signal.aborted) this.#tellUntilQuiet(id)
+      })
+    this.#telling.set(id, telling)
   }
 
   /** Say goodbye; at most half a second. */
   async tellLeaving(): Promise<void> {
-    await Promise.race([this.#tell('leaving'), sleep(GOODBYE_MS, undefined, { ref: false })])
+    const live = this.#options.table.all().filter(({ alive }) => alive)
+    const told = Promise.allSettled(live.map(({ id }) => this.#tell(id, 'leaving')))
+    await Promise.race([told, sleep(GOODBYE_MS, undefined, { ref: false })])
   }
 
-  async #tell(kind: Update['kind']): Promise<void> {
+  async #tell(id: string, kind: Update['kind']): Promise<void> {
     const { client, table, ownPort } = this.#options
-    const live = table.all().filter(({ alive }) => alive)
-    await Promise.allSettled(
-      live.map(async ({ id }) => {
-        const address = table.addressOf(id)
-        if (address !== undefined) await client.update(address, { kind, port: ownPort }, this.#end.signal)
-      }),
-    )
+    const address = table.addressOf(id)
+    if (address !== undefined) await client.update(address, { kind, port: ownPort }, this.#end.signal)
   }
 
   async #rounds(): Promise<void> {

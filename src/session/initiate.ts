@@ -122,7 +122,7 @@ const KEY_FIELDS = ['v', 'group', 'dh', 'kid', 'id', 'bbs', 'sig'] as const
 const BEGIN_FIELDS = ['sid', 'nB', 'sig', 'mac'] as const
 const FIN_FIELDS = ['fin'] as const
 
-/** The text fields of a foreign answer; what they hold is checked where they are used. */
+/** The text fields of a foreign answer, and no others; what they hold is checked where they are used. */
 const texts = <Field extends string>(
   value: unknown,
   address: string,
@@ -131,6 +131,7 @@ const texts = <Field extends string>(
   const given: ReadonlyMap<string, unknown> = new Map(
     typeof value === 'object' && value !== null ? Object.entries(value) : [],
   )
+  if (given.size !== fields.length) throw new PeerMisbehaved(address)
   const entries = fields.map((field): [Field, string] => {
     const text = given.get(field)
     if (typeof text !== 'string') throw new PeerMisbehaved(address)

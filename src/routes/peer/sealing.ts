@@ -42,7 +42,10 @@ export const sealScope = (app: FastifyInstance, sessions: InSessions): void => {
   })
   app.addHook('onSend', async (request, reply, payload) => seal(request, reply, payload))
   app.setErrorHandler(async (error, _request, reply) => {
-    const { statusCode, code, message } = publicError(error)
+    const known = publicError(error)
+    // Another content type is one of many ways not to be a sealed request.
+    const { statusCode, code, message } =
+      known.statusCode === 415 ? publicError(new BadRequest('the body is no sealed stream')) : known
     return await reply.code(statusCode).send({ error: { code, message } })
   })
 }
