@@ -27,7 +27,7 @@ const newPrime = (): Promise<bigint> =>
   )
 
 /**
- * Make a modulus of one's own: p = q = 3 mod 4, 1536 bits each, N of exactly 3072 bits. Some 0.2-1 s in the thread pool.
+ * Make a modulus of one's own: p = q = 3 mod 4, 1536 bits each, N of exactly 3072 bits. Some 0.2-2 s in the thread pool.
  * p and q are dropped: squaring needs only N, and whoever knows them can run the generator backwards.
  */
 export const generateModulus = async (): Promise<Uint8Array> => {
@@ -40,7 +40,7 @@ export const generateModulus = async (): Promise<Uint8Array> => {
 }
 
 /**
- * The checks of a modulus that cost next to nothing (0.2 ms): exactly 3072 bits, 1 mod 4, no prime factor below 2000, not a square.
+ * The checks of a modulus that cost next to nothing (under 0.1 ms): exactly 3072 bits, 1 mod 4, no prime factor below 2000, not a square.
  * They cap the work and catch a broken generator early. They do not show that N has two prime factors, that both are
  * 3 mod 4, or that nobody knows them; no secrecy rests on them. (PROTOCOL.md, "Handshake".)
  */
@@ -58,7 +58,7 @@ export const isPrimeModulus = (modulus: Uint8Array): Promise<boolean> =>
 
 /**
  * Draw bits: x_0 = seed^2 mod N, then bit i is the lowest bit of x_i, i = 1, 2, ..
- * 256 bits with 3072-bit N cost 2.7-5 ms.
+ * 256 bits with 3072-bit N cost 2-5 ms.
  * @param seed - 1 < seed < N - 1, no common factor with N.
  * @returns ceil(bits / 8) bytes; bit 1 is the highest bit of byte 0; bits of the last byte that were not asked for are 0.
  */

@@ -23,7 +23,7 @@ export interface Identity {
   readonly modulus: Uint8Array
 }
 
-/** Make an identity, once in a node's life; the modulus takes some 0.2-1 s. */
+/** Make an identity, once in a node's life; the modulus takes some 0.2-2 s. */
 export const generateIdentity = async (): Promise<Identity> =>
   identityFrom(new Uint8Array(randomBytes(SEED_BYTES)), await generateModulus())
 

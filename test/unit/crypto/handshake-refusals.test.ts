@@ -256,6 +256,28 @@ test('a responder with another private key than its public value is found out', 
   expect(codeOf(() => initiatorConfirm({ identity: nodeA(), state: begin.state, answer }))).toBe('PM_REFUSED')
 })
 
+test('refuses an initiator that shows another nonce or modulus than it committed to', () => {
+  for (const change of ['nonce', 'modulus'] as const) {
+    const { begin, answer, accept } = handshake()
+    const state = change === 'nonce' ? { ...begin.state, nA: new Uint8Array(32).fill(5) } : begin.state
+    const identity = change === 'modulus' ? { ...nodeA(), modulus: nodeB().modulus } : nodeA()
+    // Signature and MAC are made over what is shown, and hold.
+    const { message } = initiatorConfirm({ identity, state, answer: answer.answer })
+    expect(codeOf(() => accept(message))).toBe('PM_REFUSED')
+  }
+})
+
+test('refuses both roles to a node that has the id of another, but not its key', () => {
+  const falseA = { ...nodeA(), seed: nodeC().seed }
+  const asInitiator = handshake({ a: falseA })
+  expect(codeOf(() => asInitiator.accept(asInitiator.confirm().message))).toBe('PM_REFUSED')
+  // Even with the private key of the public value that B has signed.
+  const falseB = { ...nodeB(), seed: nodeC().seed }
+  const { answer } = responderAnswer({ identity: falseB, ...keyPairB(), message: good.begin.message })
+  const state = structuredClone(good.begin.state)
+  expect(codeOf(() => initiatorConfirm({ identity: nodeA(), state, answer }))).toBe('PM_REFUSED')
+})
+
 test('tells nobody which of its checks a confirm failed', () => {
   const texts = (['nA', 'id', 'bbs', 'sig', 'mac'] as const).map((field) => {
     const message = { ...confirmed.message, [field]: toB64u(flipped(decode(confirmed.message[field]), 3)) }

@@ -85,6 +85,13 @@ test('a live sealer refuses empty and too long messages, and anything after the 
   expect([...openLive(whole, 1000)].map(({ length }) => length)).toEqual([65_536])
 })
 
+test('a live opener refuses a length over the limit before it waits for so many bytes', () => {
+  const { header } = new LiveSealer(live, salt)
+  const opener = new LiveOpener(live)
+  expect([...opener.push(header)]).toEqual([])
+  expect(codeOf(() => [...opener.push(Uint8Array.of(0, 1, 0, 17))])).toBe('PM_BAD_STREAM')
+})
+
 test('live and other streams are not taken for each other', () => {
   expect(() => new LiveSealer(context)).toThrow(RangeError)
   expect(() => new LiveOpener(context)).toThrow(RangeError)
