@@ -50,7 +50,7 @@ const giveUp = (sentence) => {
 const runElsewhere = (runtime) => {
   // The channel tells the node when this process is gone, however it ended.
   const stdio = ['inherit', 'inherit', 'inherit', 'ipc']
-  const child = spawn(runtime, [main].concat(process.argv.slice(2)), { stdio })
+  const child = spawn(runtime, process.execArgv.concat([main], process.argv.slice(2)), { stdio })
   SIGNALS.forEach((signal) => {
     process.on(signal, () => child.kill(signal))
   })

@@ -82,7 +82,8 @@ const mesh = async ({ nodes, options }: Extract<Command, { kind: 'mesh' }>, conf
     homes: config.home ?? config.homes,
     options: same,
     // The channel tells a node when this process is gone, however it ended.
-    spawn: (words) => spawn(process.execPath, [self, ...words], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] }),
+    spawn: (words) =>
+      spawn(process.execPath, [...process.execArgv, self, ...words], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] }),
     print,
     printError,
     signal: stop.signal,

@@ -59,6 +59,8 @@ export interface NodeOptions extends RunOptions {
   readonly viaNpm?: boolean
   /** The Node that runs the launcher; the one of the tests when left out. */
   readonly runtime?: string
+  /** Words before the launcher's path, where `runtime` is a program that starts another one. */
+  readonly runtimeWords?: readonly string[]
   /** The top folder of the program; the repository when left out. */
   readonly top?: string
   /** More words for the command line. */
@@ -71,6 +73,8 @@ export interface RunningNode extends Running {
   readonly home: string
 }
 
+/** As the scripts of package.json start it. */
+const NODE_FLAGS = ['--max-semi-space-size=4']
 const READY = /^portmesh ready at (http:\/\/127\.0\.0\.1:(\d+)\/)$/m
 const READY_WITHIN_MS = 20_000
 const FREED_WITHIN_MS = 5_000
@@ -130,7 +134,11 @@ export const launchNode = async (options: NodeOptions = {}): Promise<Running & {
   ]
   const running = options.viaNpm
     ? run('npm', ['start', '--', ...words], { ...options, cwd: top })
-    : run(options.runtime ?? process.execPath, [join(top, 'bin', 'portmesh.js'), 'start', ...words], options)
+    : run(
+        options.runtime ?? process.execPath,
+        [...NODE_FLAGS, ...(options.runtimeWords ?? []), join(top, 'bin', 'portmesh.js'), 'start', ...words],
+        options,
+      )
   return { ...running, home }
 }
 
