@@ -3,6 +3,7 @@ import { access, constants } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import { onTestFinished } from 'vitest'
+import { until } from './api.ts'
 import type { CleanUp } from './process.ts'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
@@ -44,7 +45,12 @@ export const openPage = async (
 
 /** Resolves when the page's stream is open: what happens from now on is seen. */
 export const live = async (page: Page): Promise<void> => {
-  await page.waitForFunction('document.getElementById("live")?._htmx?.sse?.status === 200')
+  await pageSays(page, 'document.getElementById("live")?._htmx?.sse?.status === 200')
+}
+
+/** Resolves when an expression is true in the page. (The page's own policy forbids what waitForFunction does with texts.) */
+export const pageSays = async (page: Page, expression: string): Promise<void> => {
+  await until(async () => await page.evaluate(expression).catch(() => false), Boolean)
 }
 
 const installed = async (): Promise<string | undefined> => {

@@ -54,7 +54,8 @@
       }
     }
   }
-  for (const left of ['pointerout', 'focusout']) document.addEventListener(left, () => setTimeout(catchUp, 100))
+  for (const left of ['pointerout', 'focusout'])
+    document.addEventListener(left, () => behind.size > 0 && setTimeout(catchUp, 100))
 
   /* Swaps: the list's decision, and the focus, which stays in its row whatever the row becomes. */
 

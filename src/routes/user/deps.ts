@@ -30,6 +30,8 @@ export interface UserDeps {
   readonly news: News
   /** Fetch a whole content from the first of several sources that can give it. */
   readonly fetchWhole: (request: WholeRequest) => Promise<Download>
+  /** For the log: what failed after its answer was given, or in the middle of it. */
+  readonly onTrouble?: (what: string, error: unknown) => void
   /** Aborted when the node begins to stop: every `/events` stream ends then. */
   readonly stopping: AbortSignal
 }

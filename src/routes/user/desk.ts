@@ -7,6 +7,7 @@ import { createStreams, type Streams } from './streams.ts'
 import { createSeats } from './views/mesh.ts'
 
 export interface Desk extends UserDeps {
+  readonly onTrouble: (what: string, error: unknown) => void
   readonly faceOf: FaceOf
   /** Seats of the drawing, by index. */
   readonly seats: () => readonly (string | undefined)[]
@@ -24,6 +25,7 @@ export const deskOf = (deps: UserDeps): Desk => {
   const { self, table } = deps
   const known = () => table.all().map(({ id }) => id)
   const desk: Desk = {
+    onTrouble: () => {},
     ...deps,
     faceOf: createFaces(self.id, known),
     seats: createSeats(known),

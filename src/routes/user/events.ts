@@ -18,6 +18,11 @@ const TOPICS = ['table', 'catalogue', 'files'] as const satisfies readonly Topic
 
 /** How often a page asks that had to give its stream to another one. */
 const POLL_SECONDS = 10
+/** What happens within this time is one message; less often where bars and percents move. */
+const GATHER_MS = 250
+const MOVING_MS = 500
+/** As many toasts as a page shows. */
+const MAX_NOTICES = 3
 /** A program has no words that grow old. */
 const NEVER_MS = 2 ** 30
 
@@ -30,7 +35,7 @@ export const eventsRoute: FastifyPluginAsyncTypebox<Desk> = async (app, desk) =>
       return sendHtml(reply, toHtml([...whole(await view()), ...back]))
     }
     const feed = view ? pageFeed(desk, view, query) : programFeed(desk)
-    const stream = desk.streams.open(feed, (error) => request.log.error({ err: error }, 'an event stream failed'))
+    const stream = desk.streams.open(feed, (error) => desk.onTrouble('an event stream failed', error))
     return reply.type('text/event-stream').send(stream)
   })
 }
@@ -57,13 +62,18 @@ const pageFeed = (desk: Desk, view: LiveView, query: EventsQuery): Feed => {
     next: async () => {
       const snapshot = await view()
       const parts = [...differs(snapshot), ...notices.splice(0)]
-      return { text: parts.length === 0 ? '' : message(toHtml(parts)), againMs: snapshot.againMs ?? NEVER_MS }
+      return {
+        text: parts.length === 0 ? '' : message(toHtml(parts)),
+        againMs: snapshot.againMs ?? NEVER_MS,
+        gatherMs: snapshot.moving ? MOVING_MS : GATHER_MS,
+      }
     },
     listen: (onNews) => {
       const ends = [
         ...TOPICS.map((topic) => desk.news.on(topic, onNews)),
         desk.notices.listen((part) => {
           notices.push(part)
+          notices.splice(0, notices.length - MAX_NOTICES)
           onNews()
         }),
       ]
@@ -93,7 +103,7 @@ const programFeed = (desk: Desk): Feed => {
       const messages = await Promise.all(
         topics.map(async (topic) => message(JSON.stringify(await ANSWERS[topic](desk)), topic)),
       )
-      return { text: messages.join(''), againMs: NEVER_MS }
+      return { text: messages.join(''), againMs: NEVER_MS, gatherMs: GATHER_MS }
     },
     listen: (onNews) => {
       const ends = TOPICS.map((topic) =>

@@ -36,12 +36,13 @@ export const createFaces = (selfId: string, known: () => Iterable<string>): Face
   }
 }
 
-/** "Ben’s desktop" -> "Be", "mesh-2" -> "M2". */
+/** "Ben’s desktop" -> "Be", "mesh-2" -> "M2", "mesh-12" -> "12". */
 export const lettersOf = (name: string): string => {
   const letters = [...shown(name)].filter((character) => /[\p{L}\p{N}]/u.test(character))
   const [first = '?', second = ''] = letters
   const number = /\d{1,2}$/.exec(name)?.[0] ?? ''
-  if (number && !/\d/.test(first)) return first.toUpperCase() + number.slice(0, 2)
+  if (number.length === 2) return number
+  if (number && !/\d/.test(first)) return first.toUpperCase() + number
   return first.toUpperCase() + second.toLowerCase()
 }
 

@@ -77,7 +77,8 @@ const send = async (desk: Desk, wanted: Wanted, reply: FastifyReply): Promise<Fa
   reply.raw.once('close', () => abort.abort())
   const body = 'own' in wanted ? fromDisk(desk, wanted.own) : await fromMesh(desk, wanted, abort.signal)
   // A failure before the first byte is an answer in words; after it the connection breaks, and the download with it.
-  return headersOf(wanted, reply).send(Readable.from(body, { objectMode: false, highWaterMark: CHUNK_BYTES }))
+  const bytes = logged(desk, body, abort.signal)
+  return headersOf(wanted, reply).send(Readable.from(bytes, { objectMode: false, highWaterMark: CHUNK_BYTES }))
 }
 
 const headersOf = (wanted: Wanted, reply: FastifyReply): FastifyReply => {
@@ -95,6 +96,19 @@ const fromMesh = async (
   { size, hash, sources }: Exclude<Wanted, { own: PublishedFile }>,
   signal: AbortSignal,
 ): Promise<AsyncIterable<Uint8Array>> => (await desk.fetchWhole({ size, hash, sources, signal })).body
+
+async function* logged(desk: Desk, body: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  let begun = false
+  try {
+    for await (const chunk of body) {
+      begun = true
+      yield chunk
+    }
+  } catch (error) {
+    if (begun && !signal.aborted) desk.onTrouble('a download broke off', error)
+    throw error
+  }
+}
 
 /** Our own copy. Every chunk waits for the proof that the file is still what was published. */
 async function* fromDisk({ published }: Desk, { name, size }: PublishedFile): AsyncIterable<Uint8Array> {

@@ -22,6 +22,8 @@ export interface Snapshot {
   readonly list?: LiveList
   /** When to look again although nobody told us, ms. */
   readonly againMs?: number
+  /** Something on it moves all the time: it is shown twice a second at most. */
+  readonly moving?: boolean
 }
 
 /** A page as it is now; asked again and again while the page is open. */

@@ -128,7 +128,6 @@ export const mishapOf = (error: unknown): Mishap => MISHAPS[publicError(error).c
 /** Answer an error the way it was asked: a page, a toast into the page that is there, or JSON. */
 export const answerError = (desk: Desk, error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) => {
   const { statusCode, code, message } = publicError(error)
-  if (statusCode >= 500) request.log.error({ err: error, code }, 'a request of the person failed')
   reply.code(statusCode)
   // A download that failed before its first byte is a page like any other.
   reply.removeHeader('content-disposition').removeHeader('content-length')

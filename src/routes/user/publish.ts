@@ -3,33 +3,27 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ClearAnswer, NameParams, PublishAnswer, PublishBegun } from '../../api/files.ts'
 import { NoBody } from '../../api/node.ts'
-import { isOurs } from '../../errors.ts'
-import type { PublishedFile } from '../../store/published.ts'
+import { answerPage, clearedRow } from './answer-page.ts'
 import type { Desk } from './desk.ts'
-import { toHtml } from './live.ts'
-import { mishapOf } from './mishaps.ts'
-import { isNavigation, prefersNotToWait, wantsFragment, wantsHtml, wayBack } from './negotiate.ts'
+import { isNavigation, prefersNotToWait, wantsHtml } from './negotiate.ts'
 import { toast } from './notices.ts'
-import { type Part, render, sendHtml } from './render.ts'
-import { fileRow, goneRow, otherHolders, publishAction, rowId } from './views/file-row.ts'
-import { myFileParts } from './views/my-files.ts'
-import { fileAddress, keyOf } from './views/parts.ts'
+import { beginToPublish, publishAnswer } from './publishing.ts'
+import { render, sendHtml } from './render.ts'
+import { publishAction } from './views/file-row.ts'
+import { fileAddress } from './views/parts.ts'
 import { shell } from './views/shell.ts'
 import { countOf, shown } from './words.ts'
-
-/** A page waits this long: what is small is published in its answer, and a mistake is told there. */
-const PAGE_WAITS_MS = 80
 
 export const publishRoutes: FastifyPluginAsyncTypebox<Desk> = async (app, desk) => {
   const one = { params: NameParams, response: { 200: PublishAnswer, 202: PublishBegun } }
   const publish = async (request: FastifyRequest<{ Params: NameParams }>, reply: FastifyReply) => {
     const { name } = request.params
     if (wantsHtml(request)) {
-      await beginToPublish(desk, name, request)
+      await beginToPublish(desk, [name])
       return await answerPage(desk, request, reply, { names: [name] })
     }
     if (prefersNotToWait(request)) {
-      await beginToPublish(desk, name, request)
+      await beginToPublish(desk, [name])
       return reply.code(202).send({ name, state: desk.published.stateOf(name).state })
     }
     return publishAnswer(desk, await desk.published.publish(name))
@@ -97,87 +91,6 @@ export const publishRoutes: FastifyPluginAsyncTypebox<Desk> = async (app, desk) 
       button: 'Unpublish all',
     })
   })
-}
-
-/** What a program is told of a published file, with where else the same content is. */
-export const publishAnswer = (desk: Desk, file: PublishedFile): PublishAnswer => {
-  const { name, size, hash, root } = file
-  const entry = desk.catalogue.of(file)
-  const others = entry ? otherHolders(desk, entry).filter(({ alive }) => alive) : []
-  const same = desk.published.byRoot(root).filter((other) => other.name !== name && other.hash === hash)
-  return {
-    name,
-    size,
-    hash,
-    root,
-    alreadyOn: others.flatMap(({ address }) => address ?? []),
-    alsoHere: same.map((other) => other.name),
-  }
-}
-
-/**
- * Begin to publish and wait a moment only. What goes wrong later is said on the pages that are open then.
- * @throws what goes wrong at once.
- */
-export const beginToPublish = async (desk: Desk, name: string, { log }: Pick<FastifyRequest, 'log'>): Promise<void> => {
-  let answered = false
-  const publishing = desk.published.publish(name).catch((error: unknown) => {
-    if (!answered) throw error
-    if (desk.published.stateOf(name).state === 'private' && isCancelled(error)) return
-    if (!isOurs(error)) log.error({ err: error }, 'publishing failed')
-    const { title, text } = mishapOf(error)
-    desk.notices.tell({ name: shown(name), after: ` was not published. ${title}. ${text}`, alarm: true })
-  })
-  const { promise: waited, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, PAGE_WAITS_MS)
-  try {
-    await Promise.race([publishing, waited])
-  } finally {
-    answered = true
-    clearTimeout(timer)
-  }
-}
-
-const isCancelled = (error: unknown): boolean =>
-  isOurs(error) && (error.code === 'PM_CANCELLED' || error.code === 'PM_STOPPING')
-
-/** Into the page that is there, or back to it. */
-export const answerPage = async (
-  desk: Desk,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  { names, parts = [] }: { names: readonly string[]; parts?: readonly Part[] },
-): Promise<FastifyReply> => {
-  if (!wantsFragment(request)) return reply.redirect(`${wayBack(request, '/myfiles')}${anchor(request, names)}`, 303)
-  const { files } = await desk.folder.list()
-  const wanted = new Set(names)
-  const rows = files
-    .filter(({ name }) => wanted.has(name))
-    .flatMap((file) => [...myFileParts(desk, file), ...meshRow(desk, file.file)])
-  return sendHtml(reply, toHtml([...rows, ...parts]))
-}
-
-/** The row of the page one comes from; many names have no one row. */
-const anchor = (request: FastifyRequest, names: readonly string[]): string => {
-  const [name] = names
-  if (name === undefined || names.length > 1) return ''
-  return wayBack(request, '/myfiles').startsWith('/myfiles') ? `#my-${keyOf(name)}` : `#mine-${keyOf(name)}`
-}
-
-/** The row of a content in the list of the home page, if the page has one. */
-const meshRow = (desk: Desk, file: PublishedFile | undefined): readonly Part[] => {
-  const entry = file && desk.catalogue.of(file)
-  return entry
-    ? [{ target: `#${rowId(entry)}`, html: render('fragments/file-row', fileRow(desk, entry, Date.now())) }]
-    : []
-}
-
-/** What was published here and is not any more: greyed, with the way back, or somebody else's only. */
-const clearedRow = (desk: Desk, file: PublishedFile): readonly Part[] => {
-  const still = meshRow(desk, file)
-  if (still.length > 0) return still
-  const entry = { ...file, names: [file.name], holders: [{ id: desk.self.id, fileName: file.name }] }
-  return [{ target: `#${rowId(file)}`, html: render('fragments/file-row', goneRow(fileRow(desk, entry, Date.now()))) }]
 }
 
 interface Question {

@@ -4,8 +4,6 @@ import { PassThrough, type Readable } from 'node:stream'
 
 /** A browser opens six connections to a node; some must stay free for everything else (HAZARDS.md, V16). */
 const MAX_STREAMS = 4
-/** What happens within this time is told at once. */
-const GATHER_MS = 250
 /** Proxies and sleeping networks drop what is silent for longer. */
 const HEARTBEAT_MS = 15_000
 const HEARTBEAT = ':\n\n'
@@ -15,6 +13,8 @@ export interface Message {
   readonly text: string
   /** When to look again although nobody told us. */
   readonly againMs: number
+  /** What happens within this time is told at once. */
+  readonly gatherMs: number
 }
 
 /** What one stream says. */
@@ -71,13 +71,13 @@ const pump = async (out: PassThrough, feed: Feed, signal: AbortSignal): Promise<
   try {
     while (!signal.aborted) {
       news.reset()
-      const { text, againMs } = await feed.next()
+      const { text, againMs, gatherMs } = await feed.next()
       if (signal.aborted) return
       if (text !== '') out.write(text)
       // Nothing is rendered for a reader who has not taken the last message yet.
       if (out.writableNeedDrain) await once(out, 'drain', { signal })
       await silence(out, { news, againMs, signal })
-      if (news.rung) await pause(GATHER_MS, signal)
+      if (news.rung) await pause(gatherMs, signal)
     }
   } finally {
     unlisten()

@@ -4,10 +4,11 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { type ReceivedFile, UploadAnswer, UploadQuery } from '../../api/files.ts'
 import { BadRequest, isOurs, UnsupportedMediaType, UploadIncomplete } from '../../errors.ts'
+import { answerPage } from './answer-page.ts'
 import type { Desk } from './desk.ts'
 import { wantsHtml } from './negotiate.ts'
-import { toast } from './notices.ts'
-import { answerPage, beginToPublish, publishAnswer } from './publish.ts'
+import { type Notice, toast } from './notices.ts'
+import { beginToPublish, publishAnswer } from './publishing.ts'
 import { unpublishAction } from './views/file-row.ts'
 import { countOf, shown } from './words.ts'
 
@@ -16,6 +17,8 @@ const MAX_FILES = 10_000
 /** Nothing but files is read; what a form sends besides them is small. */
 const MAX_FIELDS = 16
 const MAX_FIELD_BYTES = 1_024
+/** Who has sent files waits this much longer to hear that they are published, and not only on their way. */
+const PAGE_WAITS_MS = 500
 /** Files of one upload that are hashed one beside the other. */
 const PUBLISH_AT_ONCE = 4
 
@@ -43,10 +46,9 @@ export const uploadRoute: FastifyPluginAsyncTypebox<Desk> = async (app, desk) =>
     desk.folder.expire()
     const publish = request.query.publish === '1'
     if (wantsHtml(request)) {
-      if (publish) await Promise.all(received.slice(0, 1).map(({ name }) => beginToPublish(desk, name, request)))
-      for (const { name } of publish ? received.slice(1) : []) void beginToPublish(desk, name, request).catch(() => {})
       const names = received.map(({ name }) => name)
-      return await answerPage(desk, request, reply, { names, parts: [toast(noticeOf(received, publish))] })
+      if (publish) await beginToPublish(desk, names, PAGE_WAITS_MS)
+      return await answerPage(desk, request, reply, { names, parts: [toast(noticeOf(desk, received, publish))] })
     }
     if (received.length === 0) throw new BadRequest('it has no file')
     return reply.code(201).send({ files: publish ? await publishAll(desk, received) : received.map(plain) })
@@ -95,17 +97,18 @@ const publishAll = async (desk: Desk, received: readonly Received[]): Promise<Re
 
 const plain = ({ name, size }: Received): ReceivedFile => ({ name, size })
 
-const noticeOf = (received: readonly Received[], publish: boolean) => {
+const noticeOf = (desk: Desk, received: readonly Received[], publish: boolean): Notice => {
   const [first] = received
   if (!first) return { before: 'No file was chosen.' }
-  if (received.length > 1) {
-    return {
-      before: publish
-        ? `${countOf(received.length, 'file')} published`
-        : `${countOf(received.length, 'file')} in your folder, still private`,
-    }
-  }
-  if (!publish) return { name: shown(first.name), after: ' is in your folder, still private' }
+  const ready = received.every(({ name }) => desk.published.stateOf(name).state === 'published')
+  const many = received.length > 1
+  const are = many ? 'are' : 'is'
+  const outcome = !publish
+    ? `${are} in your folder, still private`
+    : ready
+      ? `${are} published`
+      : `${are} being prepared`
+  if (many) return { before: `${countOf(received.length, 'file')} ${publish && ready ? 'published' : outcome}` }
   const undo = { ...unpublishAction(first.name), word: 'Undo', said: `Undo: unpublish ${shown(first.name)}` }
-  return { name: shown(first.name), after: ' is published', undo }
+  return { name: shown(first.name), after: ` ${outcome}`, undo: publish ? undo : undefined }
 }

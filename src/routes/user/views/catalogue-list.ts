@@ -47,7 +47,7 @@ export const catalogueList = (desk: Desk, query: CatalogueQuery, now: number, se
   for (const each of [...late.slice(-MAX_LATE), ...rows]) seen.set(each.row.id, each)
   const filtered = Boolean(q) || Boolean(kind)
   const frame = {
-    text: filtered ? `${countOf(found.total, 'file')} found` : 'Name',
+    text: found.total === 0 ? '' : filtered ? `${countOf(found.total, 'file')} found` : 'Name',
     fresh: homeAddress(query),
     noun: 'file',
     sorts: SORTS.map(([value, label]) => ({ value, label, current: value === (sort === 'new' ? '' : (sort ?? '')) })),

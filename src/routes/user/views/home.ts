@@ -65,6 +65,7 @@ export const homeView = (desk: Desk, query: CatalogueQuery): LiveView => {
       ],
       list: catalogueList(desk, query, now, seen),
       againMs: mine.preparing ? PREPARING_MS : WORDS_AGE_MS,
+      moving: mine.preparing,
     }
   }
 }
@@ -75,13 +76,15 @@ export const firstView = (desk: Desk): LiveView => {
     if (desk.catalogue.count > 0) return await turned(desk)
     const now = Date.now()
     const { files } = await desk.folder.list()
+    const preparing = files.some(({ state }) => state === 'preparing')
     const rows = files.slice(0, SHOWN_OF_MINE).map((file) => render('fragments/my-row', myRow(desk, file, now)))
     return {
       parts: [
         { target: '#folder', html: render('fragments/first-folder', { rows }) },
         { target: '#mesh', html: render('fragments/mesh', meshDrawing(desk)) },
       ],
-      againMs: files.some(({ state }) => state === 'preparing') ? PREPARING_MS : WORDS_AGE_MS,
+      againMs: preparing ? PREPARING_MS : WORDS_AGE_MS,
+      moving: preparing,
     }
   }
 }

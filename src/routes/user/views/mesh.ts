@@ -38,17 +38,27 @@ interface Places {
   readonly radii: readonly [x: number, y: number]
   readonly disc: number
   readonly labelCharacters: number
+  /** Room for "away" beside a name; the dashed disc says it too. */
+  readonly awayInWords: boolean
 }
 
 const WIDTH = 352
 const ALONE_HEIGHT = 252
-const FEW: Places = { degrees: [0, 144, -144, 72, -72], height: 290, radii: [118, 92], disc: 18, labelCharacters: 16 }
+const FEW: Places = {
+  degrees: [0, 144, -144, 72, -72],
+  height: 290,
+  radii: [118, 92],
+  disc: 18,
+  labelCharacters: 16,
+  awayInWords: true,
+}
 const MANY: Places = {
   degrees: [-45, 45, 135, -135, -15, 165, 75, -105, 15, -165, 105, -75],
   height: 330,
   radii: [138, 118],
   disc: 14,
   labelCharacters: 9,
+  awayInWords: false,
 }
 
 /** Who sits where: a seat is kept as long as its computer is in the table, whoever comes and goes. */
@@ -116,7 +126,8 @@ const seat = (places: Places, at: number, who: ReturnType<typeof guest>): Seat =
   const r = places.disc
   const above = Math.cos(angle) > 0.3
   const { hue, letters, away } = who
-  const label = cut(who.name, places.labelCharacters)
+  const words = away && places.awayInWords ? ', away' : ''
+  const label = cut(who.name, places.labelCharacters - words.length) + words
   return { x, y, r, hue, letters, away, label, labelY: above ? y - r - 8 : y + r + 16 }
 }
 

@@ -77,6 +77,7 @@ export const myFilesView = (desk: Desk, query: MyFilesQuery): LiveView => {
         },
       ],
       list: myList(desk, listing, { query, now: Date.now(), seen }),
+      moving: preparing,
       againMs: Math.max(preparing ? PREPARING_MS : LOOK_MS, desk.folder.walkMs() * REST_PER_WALK),
     }
   }

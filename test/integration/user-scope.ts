@@ -1,0 +1,210 @@
+/** The person's scope by itself: its real routes over a real folder and a real socket, with peers that are only said to be there. */
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { join } from 'node:path'
+import Fastify from 'fastify'
+import { type Dispatcher, request } from 'undici'
+import { onTestFinished } from 'vitest'
+import { toB64u } from '../../src/bytes.ts'
+import { Catalogue } from '../../src/dht/catalogue.ts'
+import type { SharedFile } from '../../src/dht/digest.ts'
+import { OwnRow } from '../../src/dht/row.ts'
+import { PeerTable } from '../../src/dht/table.ts'
+import { PeerUnreachable } from '../../src/errors.ts'
+import { News } from '../../src/news.ts'
+import type { UserDeps } from '../../src/routes/user/deps.ts'
+import { userNotFound, userRoutes } from '../../src/routes/user/index.ts'
+import { Hasher } from '../../src/store/hash.ts'
+import { Home } from '../../src/store/home.ts'
+import { Place } from '../../src/store/place.ts'
+import { Published } from '../../src/store/published.ts'
+import { openState } from '../../src/store/state.ts'
+import { fetchWhole } from '../../src/transfer/whole.ts'
+import { WorkerPool } from '../../src/workers.ts'
+import { tempDir } from '../helpers/process.ts'
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly text: string
+  json<Json>(): Json
+}
+
+export interface Ask {
+  readonly method?: 'GET' | 'POST' | 'HEAD' | 'PUT' | 'DELETE'
+  readonly headers?: Record<string, string>
+  readonly body?: Dispatcher.DispatchOptions['body']
+}
+
+export interface OtherFile {
+  readonly name: string
+  readonly bytes: Buffer
+  readonly publishedMs?: number
+  /** A lie about the content. */
+  readonly hash?: string
+  readonly root?: string
+}
+
+export interface Scope extends Pick<UserDeps, 'place' | 'published' | 'table' | 'catalogue' | 'news'> {
+  readonly url: string
+  readonly port: number
+  readonly home: string
+  ask(path: string, options?: Ask): Promise<Answer>
+  /** Somebody else appears, or says something else of himself. */
+  meet(peer: { id: string; name: string; address: string; files?: readonly OtherFile[]; alive?: boolean }): void
+  /** What a peer sends in place of the content, by hash. */
+  readonly sends: Map<string, (signal: AbortSignal) => AsyncIterable<Uint8Array>>
+  readonly stopping: AbortController
+  /** What was given to the log. */
+  readonly troubles: string[]
+}
+
+/** What a browser says of a click on our own page, of a typed address, of another site. */
+export const BROWSER = {
+  accept: 'text/html,application/xhtml+xml,*/*;q=0.8',
+  'sec-fetch-mode': 'navigate',
+  'sec-fetch-dest': 'document',
+}
+export const HTMX = {
+  accept: 'text/html, text/event-stream',
+  'hx-request': 'true',
+  'hx-request-type': 'partial',
+  'sec-fetch-site': 'same-origin',
+  'sec-fetch-mode': 'same-origin',
+}
+
+export const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
+export const idOf = (name: string): string => hashOf(Buffer.from(name))
+
+export const startScope = async ({ name = 'Ana’s laptop' } = {}): Promise<Scope> => {
+  const folder = await tempDir()
+  const news = new News()
+  const home = new Home(folder)
+  await home.start()
+  const place = new Place(home)
+  await place.start()
+  const state = await openState(join(folder, '.portmesh'))
+  const pool = new WorkerPool({ threads: 1, queue: 16 })
+  const published = new Published({ home, state, hasher: new Hasher(pool), news })
+  await published.start()
+  const catalogue = new Catalogue()
+  const table = new PeerTable({ news, verify: () => true, onRow: (change) => catalogue.change(change) })
+  const id = idOf(name)
+  const row = new OwnRow({ id: Buffer.from(id, 'hex'), name, epoch: 1, sign: () => new Uint8Array(64) })
+  news.on('files', () => {
+    const change = row.sync(published.files())
+    if (change.removed.length + change.added.length === 0) return
+    catalogue.change({ id, ...change })
+    news.tell('catalogue')
+  })
+  const contents = new Map<string, Buffer>()
+  const sends: Scope['sends'] = new Map()
+  const stopping = new AbortController()
+  const troubles: string[] = []
+
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const bound = server.address()
+  const port = typeof bound === 'object' && bound ? bound.port : 0
+  const deps: UserDeps = {
+    self: { id, name, port, address: `127.0.0.1:${port}`, home: folder, version: '0.0.0' },
+    home,
+    place,
+    published,
+    table,
+    catalogue,
+    news,
+    fetchWhole: async (wanted) =>
+      await fetchWhole(wanted, async (source, signal) => {
+        const own = sends.get(wanted.hash)
+        const bytes = contents.get(`${source.id}${wanted.hash}`)
+        if (own) return own(signal)
+        if (!bytes) throw new PeerUnreachable(source.address)
+        return oneChunk(bytes)
+      }),
+    onTrouble: (what) => void troubles.push(what),
+    stopping: stopping.signal,
+  }
+  const app = Fastify({
+    serverFactory: (handler) => server.on('request', handler),
+    bodyLimit: 8 * 1024,
+    routerOptions: { maxParamLength: 3 * 1024 },
+    exposeHeadRoutes: false,
+    ajv: { customOptions: { removeAdditional: false } },
+  })
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, app.getDefaultJsonParser('error', 'error'))
+  await app.register(userRoutes, deps)
+  app.setNotFoundHandler(userNotFound(deps))
+  await app.ready()
+  onTestFinished(async () => {
+    stopping.abort()
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+    await app.close()
+    await published.stop()
+    await pool.stop()
+    state.close()
+  })
+
+  const url = `http://127.0.0.1:${port}`
+  return {
+    url,
+    port,
+    home: folder,
+    place,
+    published,
+    table,
+    catalogue,
+    news,
+    sends,
+    stopping,
+    troubles,
+    ask: async (path, { method = 'GET', headers, body } = {}) => {
+      const answer = await request(url + path, {
+        method,
+        ...(headers && { headers }),
+        ...(body !== undefined && { body }),
+      })
+      const text = await answer.body.text()
+      return {
+        status: answer.statusCode,
+        headers: Object.fromEntries(Object.entries(answer.headers).map(([key, value]) => [key, String(value)])),
+        text,
+        json: () => JSON.parse(text),
+      }
+    },
+    meet: ({ id: peer, name: peerName, address, files = [], alive = true }) => {
+      table.forget(peer)
+      const shared = files.map((file): SharedFile => {
+        const hash = file.hash ?? hashOf(file.bytes)
+        contents.set(`${peer}${hash}`, file.bytes)
+        return {
+          name: file.name,
+          size: file.bytes.length,
+          hash,
+          root: file.root ?? hash,
+          publishedMs: file.publishedMs ?? Date.now(),
+        }
+      })
+      const head = { v: 'portmesh/1', id: toB64u(Buffer.from(peer, 'hex')), epoch: 1, version: 1, name: peerName }
+      const size = shared.reduce((sum, file) => sum + file.size, 0)
+      table.restore({
+        id: peer,
+        head: Buffer.from(JSON.stringify({ ...head, count: shared.length, size, files: '0'.repeat(64) })),
+        sig: new Uint8Array(64),
+        files: new Map(shared.map((file) => [file.name, file])),
+        addresses: new Map([[address, Date.now()]]),
+        lastSeenMs: Date.now(),
+      })
+      if (alive) table.answered(address)
+      news.tell('catalogue')
+    },
+  }
+}
+
+async function* oneChunk(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  yield bytes
+}

@@ -1,0 +1,168 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { until } from '../helpers/api.ts'
+import { BROWSER, HTMX, hashOf, type Scope, startScope } from './user-scope.ts'
+
+const BOUNDARY = 'the-boundary'
+const TYPE = { 'content-type': `multipart/form-data; boundary=${BOUNDARY}` }
+
+const part = (filename: string, bytes: Buffer | string): Buffer =>
+  Buffer.concat([
+    Buffer.from(
+      `--${BOUNDARY}\r\ncontent-disposition: form-data; name="files"; filename="${filename}"\r\ncontent-type: text/html\r\n\r\n`,
+    ),
+    Buffer.from(bytes),
+    Buffer.from('\r\n'),
+  ])
+const END = Buffer.from(`--${BOUNDARY}--\r\n`)
+
+const upload = (scope: Scope, parts: readonly Buffer[], query = '', headers: Record<string, string> = {}) =>
+  scope.ask(`/myfiles${query}`, {
+    method: 'POST',
+    headers: { ...TYPE, ...headers },
+    body: Buffer.concat([...parts, END]),
+  })
+
+const inHome = async ({ home }: Scope): Promise<string[]> =>
+  (await readdir(home, { recursive: true })).filter((name) => !name.startsWith('.portmesh')).sort()
+
+describe('files from the browser', () => {
+  test('lie in the folder, private, byte for byte', async () => {
+    const scope = await startScope()
+    const large = Buffer.alloc(3_000_000, 'portmesh ')
+    const answer = await upload(scope, [part('large.bin', large), part('empty.txt', ''), part('small.txt', 'x')])
+    expect(answer.status).toBe(201)
+    expect(answer.json()).toEqual({
+      files: [
+        { name: 'large.bin', size: 3_000_000 },
+        { name: 'empty.txt', size: 0 },
+        { name: 'small.txt', size: 1 },
+      ],
+    })
+    expect(await inHome(scope)).toEqual(['empty.txt', 'large.bin', 'small.txt'])
+    expect((await readFile(join(scope.home, 'large.bin'))).equals(large)).toBe(true)
+    expect(scope.published.entries()).toEqual([])
+  })
+
+  test('are published when that is asked for, and a program hears their hashes', async () => {
+    const scope = await startScope()
+    const files = ['one', 'two', 'three', 'four', 'five', 'six']
+    const answer = await upload(
+      scope,
+      files.map((text) => part(`${text}.txt`, text)),
+      '?publish=1',
+    )
+    const hashes = files.map((text) => hashOf(Buffer.from(text)))
+    expect(answer.json<{ files: { hash: string }[] }>().files.map(({ hash }) => hash)).toEqual(hashes)
+    expect(scope.published.files().size).toBe(6)
+  })
+
+  test('never replace what is there', async () => {
+    const scope = await startScope()
+    await upload(scope, [part('report.pdf', 'first')])
+    const answer = await upload(scope, [part('report.pdf', 'second'), part('REPORT.pdf', 'third')])
+    expect(answer.json()).toMatchObject({ files: [{ name: 'report (2).pdf' }, { name: 'REPORT (3).pdf' }] })
+    expect(await readFile(join(scope.home, 'report.pdf'), 'utf8')).toBe('first')
+  })
+
+  test.each([
+    ['../../outside.txt', 'outside.txt'],
+    ['/etc/passwd', 'etc/passwd'],
+    ['album/01.flac', 'album/01.flac'],
+    ['.portmesh/state.db', 'portmesh/state.db'],
+    ['<img src=x onerror=alert(1)>', '_img src=x onerror=alert(1)_'],
+    ['CON', '_CON'],
+    ['in\u202evoice.txt', 'invoice.txt'],
+  ])('called %j become %j', async (filename, name) => {
+    const scope = await startScope()
+    const answer = await upload(scope, [part(filename, 'x')])
+    expect(answer.json()).toEqual({ files: [{ name, size: 1 }] })
+    expect(await inHome(scope)).toContain(name)
+    expect((await readdir(join(scope.home, '..'))).includes('outside.txt')).toBe(false)
+  })
+
+  test('that break off are not kept', async () => {
+    const scope = await startScope()
+    const socket = connect(scope.port, '127.0.0.1')
+    const body = Buffer.concat([
+      part('whole.txt', 'whole'),
+      part('cut.bin', Buffer.alloc(200_000)).subarray(0, 150_000),
+    ])
+    socket.write(
+      `POST /myfiles HTTP/1.1\r\nhost: 127.0.0.1:${scope.port}\r\ncontent-type: ${TYPE['content-type']}\r\ncontent-length: 999999\r\n\r\n`,
+    )
+    socket.write(body)
+    await until(
+      () => inHome(scope),
+      (names) => names.includes('whole.txt'),
+    )
+    socket.destroy()
+    await until(
+      () => readdir(join(scope.home, '.portmesh', 'partial')),
+      (names) => names.length === 0,
+    )
+    expect(await inHome(scope)).toEqual(['whole.txt'])
+  })
+
+  test('that end before their own end are refused', async () => {
+    const scope = await startScope()
+    const body = Buffer.concat([part('a.txt', 'a'), part('cut.bin', 'no end')]).subarray(0, -4)
+    const answer = await scope.ask('/myfiles', { method: 'POST', headers: TYPE, body })
+    expect([answer.status, answer.json()]).toEqual([
+      400,
+      { error: { code: 'PM_UPLOAD_INCOMPLETE', message: expect.any(String) } },
+    ])
+    expect(await inHome(scope)).toEqual(['a.txt'])
+  })
+
+  test('that are larger than the room on the disk are cut, noticed and not kept', async () => {
+    const scope = await startScope()
+    scope.place.freeSpace = async () => 1_000
+    const answer = await upload(scope, [part('fits.txt', 'x'), part('large.bin', Buffer.alloc(5_000))])
+    expect([answer.status, answer.json()]).toMatchObject([400, { error: { code: 'PM_UPLOAD_INCOMPLETE' } }])
+    expect(await inHome(scope)).toEqual(['fits.txt'])
+  })
+
+  test('may not be called by a form without a file, or by something that is no upload', async () => {
+    const scope = await startScope()
+    expect((await upload(scope, [part('', '')])).status).toBe(400)
+    expect(
+      (await scope.ask('/myfiles', { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' }))
+        .status,
+    ).toBe(415)
+    expect((await scope.ask('/myfiles', { method: 'POST' })).status).toBe(415)
+    expect(await inHome(scope)).toEqual([])
+  })
+})
+
+describe('a page', () => {
+  test('without JavaScript comes back to where it was', async () => {
+    const scope = await startScope()
+    const headers = {
+      ...BROWSER,
+      'sec-fetch-site': 'same-origin',
+      referer: `${scope.url}/myfiles?q=a`,
+      origin: scope.url,
+    }
+    const answer = await upload(scope, [part('a.txt', 'a')], '?publish=1', headers)
+    expect(answer.status).toBe(303)
+    expect(answer.headers.location).toMatch(/^\/myfiles\?q=a#my-\w+$/)
+    const none = await upload(scope, [part('', '')], '', { ...headers, referer: `${scope.url}/` })
+    expect([none.status, none.headers.location]).toEqual([303, '/'])
+  })
+
+  test('with it gets a word about it, with the way back', async () => {
+    const scope = await startScope()
+    const one = await upload(scope, [part('<b>.txt', 'a')], '?publish=1', HTMX)
+    expect(one.text).toContain('<bdi>_b_.txt</bdi> is published')
+    expect(one.text).toContain('hx-post="/myfiles/_b_.txt/clear"')
+    const many = await upload(scope, [part('b.txt', 'b'), part('c.txt', 'c')], '?publish=1', HTMX)
+    expect(many.text).toContain('2 files published')
+    await until(
+      async () => scope.published.files().size,
+      (size) => size === 3,
+    )
+  })
+})
