@@ -1,6 +1,6 @@
 /** What the routes of the person share beyond what the node hands in: faces, seats, the walked folder, open streams. */
 import type { UserDeps } from './deps.ts'
-import { createFaces, type FaceOf } from './faces.ts'
+import { type FaceOf, faceOf } from './faces.ts'
 import { createFolder, type Folder } from './folder.ts'
 import { createNotices, type Notices } from './notices.ts'
 import { createStreams, type Streams } from './streams.ts'
@@ -22,12 +22,12 @@ const desks = new WeakMap<object, Desk>()
 export const deskOf = (deps: UserDeps): Desk => {
   const made = desks.get(deps.table)
   if (made) return made
-  const { self, table } = deps
+  const { table } = deps
   const known = () => table.all().map(({ id }) => id)
   const desk: Desk = {
     onTrouble: () => {},
     ...deps,
-    faceOf: createFaces(self.id, known),
+    faceOf,
     seats: createSeats(known),
     folder: createFolder(deps),
     notices: createNotices(),
