@@ -33,7 +33,8 @@ Options                 What it does                                 Default
 
 Name and interval can also stand in <home>/.portmesh/settings.json, for example as
 {"name": "Ana", "interval": 5}. An option wins over its environment variable, that over
-the file, the file over the default. An installed portmesh keeps ports.txt and files/ in ~/portmesh/.
+the file, the file over the default. An installed portmesh keeps ports.txt and files/
+in ~/portmesh/.
 
 Examples
   npm start                                       a node on the first free port
