@@ -9,7 +9,7 @@ import type { PeerDeps } from './routes/peer/deps.ts'
 import { peerRoutes } from './routes/peer/index.ts'
 import { answerSealed, authenticate } from './routes/peer/sealing.ts'
 import type { UserDeps } from './routes/user/deps.ts'
-import { userNotFound, userRoutes } from './routes/user/index.ts'
+import { answerUserError, userRoutes } from './routes/user/index.ts'
 
 /** Bodies of routes that say nothing else; uploads and sealed bodies have their own limits. */
 const BODY_LIMIT_BYTES = 8 * 1024
@@ -29,6 +29,7 @@ export interface AppServices {
 
 export const buildApp = async ({ server, handleWith, log, peer, user }: AppServices): Promise<FastifyInstance> => {
   let handle: RequestListener | undefined
+  const forThePerson = user && answerUserError(user)
   const app = Fastify({
     serverFactory: (handler) => {
       handle = handler
@@ -46,6 +47,7 @@ export const buildApp = async ({ server, handleWith, log, peer, user }: AppServi
       const text = JSON.stringify({ error: { code, message } })
       const exchange = authenticate(request, peer.sessions)
       if (exchange) return void answerSealed(reply, exchange, statusCode, utf8(text))
+      if (forThePerson && request.headers[AUTH_HEADER] === undefined) return void forThePerson(error, request, reply)
       reply.hijack()
       reply.raw.writeHead(statusCode, {
         'content-type': 'application/json; charset=utf-8',
@@ -72,9 +74,9 @@ export const buildApp = async ({ server, handleWith, log, peer, user }: AppServi
   await app.register(peerRoutes, peer)
   if (user) await app.register(userRoutes, user)
 
-  const forThePerson = user && userNotFound(user)
   app.setNotFoundHandler(async (request, reply) => {
-    if (forThePerson && request.headers[AUTH_HEADER] === undefined) return await forThePerson(request, reply)
+    if (forThePerson && request.headers[AUTH_HEADER] === undefined)
+      return await forThePerson(new NotFound(), request, reply)
     const exchange = authenticate(request, peer.sessions)
     const { statusCode, code, message } = publicError(exchange ? new NotFound() : new NoSession())
     const body = JSON.stringify({ error: { code, message } })

@@ -39,8 +39,7 @@ export interface CatalogueEntry {
   readonly publishedMs: number
 }
 
-export const DEFAULT_PAGE_SIZE = 50
-export const MAX_PAGE_SIZE = 1000
+const DEFAULT_PAGE_SIZE = 50
 
 interface Content {
   readonly root: string

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { ask, catalogueOf, nodesOf, publish, until } from '../helpers/api.ts'
@@ -216,4 +217,16 @@ test('a port that is bound while its node is still being built keeps nobody wait
   const answer = await fetch(`http://127.0.0.1:${port}/alive`, { signal: AbortSignal.timeout(10_000) })
   expect(await answer.text()).toBe('up and running')
   await node.says(/ready/)
+})
+
+test('an address that cannot be read is refused by the same guard as any other', async () => {
+  const node = await startNode()
+  const ours = await fetch(`${node.url}myfiles/%zz`)
+  expect(ours.status).toBe(400)
+  expect(ours.headers.get('content-security-policy')).toContain("default-src 'none'")
+  const socket = connect(node.port, '127.0.0.1')
+  socket.end('GET /%zz HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n')
+  const text = Buffer.concat(await socket.toArray()).toString()
+  expect(text).toMatch(/^HTTP\/1\.1 421 /)
+  expect(text.split('\r\n\r\n')[1]).toBe('')
 })

@@ -11,10 +11,10 @@ import { Catalogue } from '../../src/dht/catalogue.ts'
 import type { SharedFile } from '../../src/dht/digest.ts'
 import { OwnRow } from '../../src/dht/row.ts'
 import { PeerTable } from '../../src/dht/table.ts'
-import { PeerUnreachable } from '../../src/errors.ts'
+import { NotFound, PeerUnreachable } from '../../src/errors.ts'
 import { News } from '../../src/news.ts'
 import type { UserDeps } from '../../src/routes/user/deps.ts'
-import { userNotFound, userRoutes } from '../../src/routes/user/index.ts'
+import { answerUserError, userRoutes } from '../../src/routes/user/index.ts'
 import { Hasher } from '../../src/store/hash.ts'
 import { Home } from '../../src/store/home.ts'
 import { Place } from '../../src/store/place.ts'
@@ -137,7 +137,8 @@ export const startScope = async ({ name = 'Ana’s laptop' } = {}): Promise<Scop
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'string' }, app.getDefaultJsonParser('error', 'error'))
   await app.register(userRoutes, deps)
-  app.setNotFoundHandler(userNotFound(deps))
+  const answer = answerUserError(deps)
+  app.setNotFoundHandler((request, reply) => answer(new NotFound(), request, reply))
   await app.ready()
   onTestFinished(async () => {
     stopping.abort()

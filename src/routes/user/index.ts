@@ -5,7 +5,6 @@ import formbody from '@fastify/formbody'
 import staticFiles, { type FastifyStaticOptions } from '@fastify/static'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import { NotFound } from '../../errors.ts'
 import { availableRoute } from './available.ts'
 import type { UserDeps } from './deps.ts'
 import { deskOf } from './desk.ts'
@@ -55,13 +54,7 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserDeps> = async (app, deps)
   await app.register(eventsRoute, desk)
 }
 
-/** What answers where there is no route: the same guard, and a page or JSON that says so. For the root's setNotFoundHandler. */
-export const userNotFound =
-  (deps: UserDeps) =>
-  (request: FastifyRequest, reply: FastifyReply): FastifyReply =>
-    answerUserError(deps)(new NotFound(), request, reply)
-
-/** As the scope answers errors, for those that happen before a route is known: `frameworkErrors` and the like. */
+/** As the scope answers errors, for those outside of its routes: no such address, an address that cannot be read. The same guard. */
 export const answerUserError =
   (deps: UserDeps) =>
   (error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
