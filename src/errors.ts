@@ -92,6 +92,7 @@ export const TooManyFiles = createError<[options?: Cause]>(
   409,
 )
 export const DiskFull = createError<[options?: Cause]>('PM_DISK_FULL', 'the disk is full', 507)
+export const CannotWrite = createError<[options?: Cause]>('PM_CANNOT_WRITE', 'this folder cannot be written', 507)
 export const UploadIncomplete = createError<[options?: Cause]>(
   'PM_UPLOAD_INCOMPLETE',
   'the upload ended before it was complete, nothing was kept',

@@ -66,31 +66,48 @@ export const sizeOf = (entry: Entry): number => {
   return size
 }
 
-/** Put pages into an entry. @returns what went and what came; undefined for a name no row may have. */
-export const merge = (
-  entry: Entry,
-  pages: readonly RowPage[],
-): { removed: SharedFile[]; added: SharedFile[] } | undefined => {
+/** What pages did to an entry. */
+export interface Merged {
+  readonly removed: readonly SharedFile[]
+  readonly added: readonly SharedFile[]
+}
+
+/** Put pages into an entry. @returns what went and what came; undefined, and nothing done, for a name no row may have. */
+export const merge = (entry: Entry, pages: readonly RowPage[]): Merged | undefined => {
+  if (pages.some(({ files }) => files.some(({ name }) => !isRowName(name)))) return undefined
   const removed: SharedFile[] = []
   const added = new Map<string, SharedFile>()
   const drop = (name: string): void => {
     const file = entry.files.get(name)
     if (!file) return
-    entry.files.delete(name)
-    entry.digest.delete(name)
+    take(entry, file)
     if (!added.delete(name)) removed.push(file)
   }
   for (const page of pages) {
     if (page.whole) for (const name of [...entry.files.keys()]) drop(name)
     for (const name of page.gone) drop(name)
     for (const file of page.files) {
-      if (!isRowName(file.name)) return undefined
       drop(file.name)
       const shared = fromRowFile(file)
-      entry.files.set(shared.name, shared)
-      entry.digest.set(shared)
+      put(entry, shared)
       added.set(shared.name, shared)
     }
   }
   return { removed, added: [...added.values()] }
+}
+
+/** Make an entry what it was before a merge. */
+export const unmerge = (entry: Entry, { removed, added }: Merged): void => {
+  for (const file of added) take(entry, file)
+  for (const file of removed) put(entry, file)
+}
+
+const put = (entry: Entry, file: SharedFile): void => {
+  entry.files.set(file.name, file)
+  entry.digest.set(file)
+}
+
+const take = (entry: Entry, { name }: SharedFile): void => {
+  entry.files.delete(name)
+  entry.digest.delete(name)
 }

@@ -146,7 +146,7 @@ const checkHead = checker(RowHead)
 export const headOf = (page: Pick<RowPage, 'head'>): RowHead | undefined => {
   const bytes = Buffer.from(page.head, 'base64url')
   const head = bytes.toString('base64url') === page.head ? checkHead(bytes.toString('utf8')) : undefined
-  return head && Buffer.byteLength(head.name) <= MAX_NODE_NAME_BYTES ? head : undefined
+  return head?.name.isWellFormed() && Buffer.byteLength(head.name) <= MAX_NODE_NAME_BYTES ? head : undefined
 }
 
 /** A file as a row carries it. */

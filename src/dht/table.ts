@@ -5,7 +5,7 @@ import type { News } from '../news.ts'
 import { MAX_ROWS } from '../protocol/constants.ts'
 import type { RowHead, RowPage } from '../protocol/messages.ts'
 import { FilesDigest, type SharedFile } from './digest.ts'
-import { digestOf, type Entry, isOlder, isOther, merge, newEntry, type Peer, sizeOf } from './entry.ts'
+import { digestOf, type Entry, isOlder, isOther, merge, newEntry, type Peer, sizeOf, unmerge } from './entry.ts'
 import { headOf } from './row.ts'
 
 export type { Peer } from './entry.ts'
@@ -105,15 +105,11 @@ export class PeerTable {
     if (old && (isOlder(head, old) || isOther(head, bytes, old))) throw new PeerMisbehaved(address)
     const entry = old ?? newEntry(id, this.#now())
     const change = merge(entry, pages)
-    if (
-      !change ||
-      entry.files.size !== head.count ||
-      sizeOf(entry) !== head.size ||
-      entry.digest.value() !== head.files
-    ) {
-      if (!old) return false
-      this.#onRow({ id, removed: change?.removed ?? [], added: change?.added ?? [] })
-      this.#tell()
+    if (!change) return false
+    const fits = entry.files.size === head.count && sizeOf(entry) === head.size && entry.digest.value() === head.files
+    if (!fits) {
+      // What nobody signed is not kept, not even until the next pull.
+      unmerge(entry, change)
       return false
     }
     Object.assign(entry, {

@@ -1,20 +1,19 @@
 /** Who is there: the loop over all addresses, and the prompt probe when something happens in between. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PeerTable } from '../dht/table.ts'
-import { PeerMisbehaved } from '../errors.ts'
 import type { Alive, PeerClient } from '../peer/client.ts'
 import { CLIENT_KEEP_ALIVE_MS } from '../protocol/constants.ts'
 import type { Update } from '../protocol/messages.ts'
-import { pullRow } from './pull.ts'
+import { type Clock, GapWatch } from './gap.ts'
+import { PACE, type Pace, Pulls } from './pulls.ts'
 
-/** Pulls from one address: after an unauthenticated hint of /alive, and after a peer's own word. */
-const PULL_PAUSE_MS = 2_000
-const TOLD_PAUSE_MS = 250
 const TELL_PAUSE_MS = 100
 /** A leaving node waits so long for its goodbyes. */
 const GOODBYE_MS = 500
 /** The idle connection to a peer must be used before the pool gives it up. */
 const MAX_PAUSE_MS = CLIENT_KEEP_ALIVE_MS * 0.75
+/** A round takes no longer: the timeout of its looks, and some air. */
+const ROUND_MS = 4_000
 
 /** What answers at an address. */
 export type Finding = 'node' | 'nobody' | 'other'
@@ -30,47 +29,64 @@ export interface KeepAliveOptions {
   readonly intervalMs: number
   /** Something went wrong with a peer; for the log. */
   readonly onTrouble: (address: string, error: unknown) => void
+  readonly pace?: Partial<Pace>
+  /** The computer slept, or this process was stopped: connections from before may hang for ever. */
+  readonly onGap?: () => void
+  readonly clock?: Clock
 }
 
 export class KeepAlive {
   readonly #options: KeepAliveOptions
+  readonly #pace: Pace
   readonly #end = new AbortController()
-  readonly #probes = new Map<string, Promise<Finding | 'stranger'>>()
-  readonly #pulls = new Map<string, Promise<void>>()
-  /** Addresses that spoke again while their pull was running. */
-  readonly #again = new Set<string>()
-  readonly #pulledAt = new Map<string, number>()
-  #loop: Promise<void> = Promise.resolve()
+  readonly #pulls: Pulls
+  readonly #looks = new Map<string, Promise<Finding | 'unproved'>>()
+  readonly #prompts = new Map<string, Promise<void>>()
+  readonly #promptAt = new Map<string, number>()
   readonly #telling = new Map<string, Promise<void>>()
   readonly #untold = new Set<string>()
+  #loop: Promise<void> = Promise.resolve()
 
   constructor(options: KeepAliveOptions) {
     this.#options = options
+    this.#pace = { ...PACE, ...options.pace }
+    this.#pulls = new Pulls({ ...options, pace: this.#pace, signal: this.#end.signal })
   }
 
   /** The first round, then the loop. @returns what answers where, for the terminal. */
   async start(): Promise<ReadonlyMap<string, Finding>> {
-    const findings = await this.#round()
+    const found = new Map<string, Finding>()
+    const round = this.#round(async (address) => {
+      const finding = await this.#look(address)
+      found.set(address, finding === 'unproved' ? 'node' : finding)
+      if (finding !== 'unproved') return
+      await this.#pulls.pull(address, this.#pace.pauseMs)
+      found.set(address, this.#options.table.at(address)?.alive ? 'node' : 'other')
+    })
+    // A peer that never comes to the point must not keep the others waiting, nor our person.
+    await Promise.race([round, sleep(this.#pace.firstRoundMs, undefined, { ref: false })])
     this.#loop = this.#rounds()
-    return findings
+    return new Map(found)
   }
 
   async stop(): Promise<void> {
     this.#end.abort()
-    await Promise.allSettled([this.#loop, ...this.#probes.values(), ...this.#pulls.values()])
+    await Promise.allSettled([this.#loop, ...this.#looks.values(), ...this.#prompts.values(), this.#pulls.settled()])
   }
 
   /**
-   * Look at one address now; two looks at the same time are one. Whoever is new there is pulled before it counts, but
-   * outside of the look: a pull may have to wait its turn, and the next look must not wait with it.
+   * A connection to an address broke: look at once, and let whoever answers prove himself again. Where connections break all
+   * the time, one look a second is enough.
    */
-  async probe(address: string): Promise<Finding> {
-    const running = this.#probes.get(address) ?? this.#look(address).finally(() => this.#probes.delete(address))
-    this.#probes.set(address, running)
-    const finding = await running
-    if (finding !== 'stranger') return finding
-    await this.#pull(address, PULL_PAUSE_MS)
-    return this.#options.table.at(address)?.alive ? 'node' : 'other'
+  async probe(address: string): Promise<void> {
+    const prompt = this.#prompts.get(address) ?? this.#promptly(address).finally(() => this.#prompts.delete(address))
+    this.#prompts.set(address, prompt)
+    await prompt
+  }
+
+  /** Resolves when nobody is being pulled. */
+  async settled(): Promise<void> {
+    await this.#pulls.settled()
   }
 
   /** A peer spoke in its session: it changed (or has just started), or it leaves. */
@@ -83,7 +99,7 @@ export class KeepAlive {
     }
     const hint = `${host}:${port}`
     const address = addresses.includes(hint) ? hint : known
-    if (address !== undefined) void this.#pull(address, TOLD_PAUSE_MS)
+    if (address !== undefined) void this.#pulls.pull(address, this.#pace.toldPauseMs)
   }
 
   /** Tell every live peer that our row changed; a burst of changes is told once and, if it goes on, ten times a second. */
@@ -121,37 +137,78 @@ export class KeepAlive {
     if (address !== undefined) await client.update(address, { kind, port: ownPort }, this.#end.signal)
   }
 
+  /** A round waits for looks, which end in time, and never for pulls: those are as slow as the peer likes. */
   async #rounds(): Promise<void> {
     const pauseMs = Math.min(this.#options.intervalMs, MAX_PAUSE_MS)
+    const gap = new GapWatch(pauseMs, this.#options.clock)
+    const round = async (): Promise<void> => await this.#round((address) => this.#lookAndPull(address))
     while (!this.#end.signal.aborted) {
       await sleep(pauseMs, undefined, { ref: false, signal: this.#end.signal }).catch(() => {})
-      if (!this.#end.signal.aborted) await this.#round()
+      if (this.#end.signal.aborted) return
+      if (gap.passed()) this.#afterGap()
+      await round()
+      if (this.#end.signal.aborted || !gap.passed(ROUND_MS)) continue
+      // Slept in the middle of the round: its looks have timed out, and say nothing about anybody.
+      this.#afterGap()
+      await round()
     }
   }
 
-  async #round(): Promise<ReadonlyMap<string, Finding>> {
-    const { addresses, table } = this.#options
-    const all = new Set([...addresses, ...table.all().flatMap(({ id }) => table.addressOf(id) ?? [])])
-    const findings = await Promise.all(
-      [...all].map(async (address): Promise<[string, Finding]> => [address, await this.probe(address)]),
-    )
-    return new Map(findings)
+  /** Nobody is known any more: the round that follows asks everybody, over new connections, to prove himself again. */
+  #afterGap(): void {
+    for (const address of this.#addresses()) this.#pulls.doubt(address)
+    this.#options.onGap?.()
   }
 
-  async #look(address: string): Promise<Finding | 'stranger'> {
-    const { client, table } = this.#options
+  async #round(visit: (address: string) => Promise<unknown>): Promise<void> {
+    await Promise.all(this.#addresses().map(visit))
+  }
+
+  #addresses(): readonly string[] {
+    const { addresses, table } = this.#options
+    return [...new Set([...addresses, ...table.all().flatMap(({ id }) => table.addressOf(id) ?? [])])]
+  }
+
+  async #promptly(address: string): Promise<void> {
+    const { signal } = this.#end
+    const waitMs =
+      (this.#promptAt.get(address) ?? Number.NEGATIVE_INFINITY) + this.#pace.promptPauseMs - performance.now()
+    if (waitMs > 0) await sleep(waitMs, undefined, { ref: false, signal }).catch(() => {})
+    if (signal.aborted) return
+    this.#promptAt.set(address, performance.now())
+    this.#pulls.doubt(address)
+    await this.#lookAndPull(address)
+  }
+
+  async #lookAndPull(address: string): Promise<void> {
+    if ((await this.#look(address)) === 'unproved') void this.#pulls.pull(address, this.#pace.pauseMs)
+  }
+
+  /** Look at one address now; two looks at the same time are one. */
+  async #look(address: string): Promise<Finding | 'unproved'> {
+    const running = this.#looks.get(address)
+    if (running) return await running
+    const look = this.#lookNow(address).finally(() => this.#looks.delete(address))
+    this.#looks.set(address, look)
+    return await look
+  }
+
+  async #lookNow(address: string): Promise<Finding | 'unproved'> {
+    const { client, table, ownId } = this.#options
     const alive = await client.alive(address, this.#end.signal).catch(() => undefined)
     if (this.#end.signal.aborted) return 'nobody'
     if (!alive) {
       table.gone(address)
       return 'nobody'
     }
-    if (!alive.freshness || alive.freshness.id === this.#options.ownId) {
+    if (!alive.freshness || alive.freshness.id === ownId) {
       table.release(address)
       return alive.portmesh ? 'node' : 'other'
     }
-    if (table.at(address)?.id !== alive.freshness.id) return 'stranger'
-    if (this.#isNews(address, alive.freshness)) void this.#pull(address, PULL_PAUSE_MS)
+    const known = table.at(address)
+    // Anybody can repeat what somebody else's /alive says: coming to life takes a session, and so does staying alive.
+    if (known?.id !== alive.freshness.id || !known.alive || !this.#pulls.proved(address)) return 'unproved'
+    if (this.#isNews(address, alive.freshness)) void this.#pulls.pull(address, this.#pace.pauseMs)
     table.answered(address)
     return 'node'
   }
@@ -161,39 +218,5 @@ export class KeepAlive {
     const known = this.#options.table.at(address)
     if (known?.epoch !== epoch) return true
     return version > known.version || (version === known.version && headDigest !== known.headDigest)
-  }
-
-  /** Pull now, or once more after the pull that runs; never more often than the pause allows. */
-  async #pull(address: string, pauseMs: number): Promise<void> {
-    const running = this.#pulls.get(address)
-    if (running) {
-      this.#again.add(address)
-      return await running
-    }
-    const pull = this.#pullUntilQuiet(address, pauseMs).finally(() => this.#pulls.delete(address))
-    this.#pulls.set(address, pull)
-    await pull
-  }
-
-  async #pullUntilQuiet(address: string, pauseMs: number): Promise<void> {
-    const { client, table, onTrouble } = this.#options
-    const { signal } = this.#end
-    do {
-      const waitMs = (this.#pulledAt.get(address) ?? Number.NEGATIVE_INFINITY) + pauseMs - performance.now()
-      if (waitMs > 0) await sleep(waitMs, undefined, { ref: false, signal }).catch(() => {})
-      if (signal.aborted) return
-      this.#again.delete(address)
-      this.#pulledAt.set(address, performance.now())
-      const known = table.at(address)?.id
-      try {
-        const id = await pullRow(client, table, address, signal)
-        if (id !== known) await client.update(address, { kind: 'changed', port: this.#options.ownPort }, signal)
-      } catch (error) {
-        if (signal.aborted) return
-        if (error instanceof PeerMisbehaved) table.release(address)
-        else table.gone(address)
-        onTrouble(address, error)
-      }
-    } while (this.#again.delete(address))
   }
 }

@@ -6,8 +6,10 @@ import type { PeerClient } from '../peer/client.ts'
 import { MAX_FILES } from '../protocol/constants.ts'
 import type { RowPage, TableQuery } from '../protocol/messages.ts'
 
-/** A page holds a thousand of the longest files at least, so a longer answer is no row. */
+/** A page holds some 160 of the longest names at least, and most of them thousands, so a longer answer is no row. */
 const MAX_PAGES = MAX_FILES / 250
+/** Files and names of one pull: every file there may be, and each of them once more, because the row changed meanwhile. */
+const MAX_ENTRIES = 2 * MAX_FILES
 
 /**
  * Pull the row of whoever answers at an address: what changed since we asked last, or all of it when that does not add up.
@@ -36,14 +38,18 @@ const pull = async (
   let query: TableQuery = known ? { epoch: known.epoch, since: known.version, files: known.filesDigest } : {}
   let pages: RowPage[] = []
   let owner: string | undefined
+  let entries = 0
   for (let asked = 0; asked < MAX_PAGES; asked++) {
     const { id, page } = await client.table(address, query, signal)
     const head = headOf(page)
     owner ??= id
     if (!head || id !== owner || page.upTo > head.version) throw new PeerMisbehaved(address)
+    entries = (page.whole ? 0 : entries) + page.files.length + page.gone.length
     pages = page.whole ? [page] : [...pages, page]
     if (page.upTo === head.version) return { id, pages }
-    if (page.files.length + page.gone.length === 0) throw new PeerMisbehaved(address)
+    // Whoever is not at the end must have come nearer to it, and brought something.
+    const before = page.whole ? 0 : (query.since ?? 0)
+    if (page.upTo <= before || entries === 0 || entries > MAX_ENTRIES) throw new PeerMisbehaved(address)
     query = { epoch: head.epoch, since: page.upTo }
   }
   throw new PeerMisbehaved(address)

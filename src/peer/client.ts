@@ -16,11 +16,11 @@ import { checker, ErrorReply, RowPage, type TableQuery, type Update } from '../p
 import type { Carry, Initiator } from '../session/initiate.ts'
 import { openAnswer, sealRequest } from '../session/sealed.ts'
 import type { Exchange, OutSession } from '../session/sessions.ts'
+import { deadline, inPace, PATIENCE, type Patience, unlessAborted } from './patience.ts'
 import type { Reach } from './reach.ts'
 
-const ALIVE_TIMEOUT_MS = 2_000
-const HANDSHAKE_TIMEOUT_MS = 10_000
-const CALL_TIMEOUT_MS = 15_000
+/** The rest of an answer nobody wants, read so that its connection can be used again. */
+const DUMP_TIMEOUT_MS = 1_000
 /** JSON of a page, its escapes and the seals of its frames. */
 const MAX_ANSWER_BYTES = MAX_PAGE_BYTES + 64 * 1024
 
@@ -46,15 +46,18 @@ type Answer = Pick<Dispatcher.ResponseData, 'statusCode' | 'headers' | 'body'>
 export class PeerClient {
   readonly #reach: Reach
   readonly #sessions: Pick<Initiator, 'session' | 'drop'>
+  readonly #patience: Patience
 
-  constructor(reach: Reach, sessions: Pick<Initiator, 'session' | 'drop'>) {
+  constructor(reach: Reach, sessions: Pick<Initiator, 'session' | 'drop'>, patience: Patience = PATIENCE) {
     this.#reach = reach
     this.#sessions = sessions
+    this.#patience = patience
   }
 
   /** @throws PeerUnreachable when nothing answers there. */
   async alive(address: string, signal?: AbortSignal): Promise<Alive> {
-    const answer = await send(this.#reach, address, { method: 'GET', path: '/alive' }, ALIVE_TIMEOUT_MS, signal)
+    const end = AbortSignal.timeout(this.#patience.aliveMs)
+    const answer = await send(this.#reach, address, { method: 'GET', path: '/alive' }, end, signal)
     const text = await readText(answer, address, 64).catch(() => '')
     if (answer.statusCode !== 200 || text !== ALIVE_TEXT) return { portmesh: false }
     const freshness = freshnessOf(answer.headers)
@@ -84,16 +87,23 @@ export class PeerClient {
   async file(address: string, id: string, name: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
     const target = `/myfiles/${encodeURIComponent(name)}`
     const { exchange, answer } = await this.#ask(address, { method: 'GET', target, signal, streams: true, expect: id })
-    const status = answer.statusCode
-    if (status !== 200) await this.#open(address, exchange, answer)
-    return opened(address, openAnswer(exchange, { status, frameLog2: FILE_FRAME_LOG2, source: answer.body }))
+    const { statusCode: status, body } = answer
+    if (status !== 200) {
+      // Whoever refuses does so at once; only a content may take its time.
+      const { signal: late, callOff } = deadline(this.#patience.callMs)
+      late.addEventListener('abort', () => body.destroy())
+      await this.#open(address, exchange, answer).finally(callOff)
+    }
+    const source = inPace(body, this.#patience)
+    return opened(address, openAnswer(exchange, { status, frameLog2: FILE_FRAME_LOG2, source }))
   }
 
   /** Ask in a session; once more in a new one when the peer does not know it any more. */
   async #ask(address: string, request: SealedRequest): Promise<{ exchange: Exchange; answer: Answer }> {
     const first = await this.#askOnce(address, request)
     if (first.answer.statusCode !== 401 || isSealed(first.answer)) return sealedOrThrow(address, first)
-    await first.answer.body.dump({ limit: MAX_HANDSHAKE_BYTES })
+    const signal = AbortSignal.timeout(DUMP_TIMEOUT_MS)
+    await first.answer.body.dump({ limit: MAX_HANDSHAKE_BYTES, signal }).catch(() => {})
     this.#sessions.drop(address, first.session)
     return sealedOrThrow(address, await this.#askOnce(address, request))
   }
@@ -102,14 +112,21 @@ export class PeerClient {
     address: string,
     { method, target, plaintext, signal, streams, expect }: SealedRequest,
   ): Promise<{ session: OutSession; exchange: Exchange; answer: Answer }> {
-    const session = await this.#sessions.session(address)
+    const session = await unlessAborted(() => this.#sessions.session(address), signal)
     if (expect !== undefined && session.peerId !== expect) throw new PeerUnreachable(address)
     const exchange = session.next(method, target)
     const headers: Record<string, string> = { [AUTH_HEADER]: exchange.header }
     if (method === 'POST') headers['content-type'] = 'application/octet-stream'
     const body = method === 'POST' ? sealRequest(exchange, plaintext ?? new Uint8Array()) : null
-    const timeoutMs = streams ? undefined : CALL_TIMEOUT_MS
-    const answer = await send(this.#reach, address, { method, path: target, headers, body }, timeoutMs, signal)
+    const asked = { method, path: target, headers, body }
+    const { callMs, headMs } = this.#patience
+    if (!streams) {
+      const answer = await send(this.#reach, address, asked, AbortSignal.timeout(callMs), signal)
+      return { session, exchange, answer }
+    }
+    // A stream has to begin in time; then it may take as long as its content needs.
+    const { signal: end, callOff } = deadline(headMs)
+    const answer = await send(this.#reach, address, asked, end, signal).finally(callOff)
     return { session, exchange, answer }
   }
 
@@ -143,12 +160,12 @@ interface SealedRequest {
 
 /** The plain messages of the handshake, over the same pools. */
 export const carryOver =
-  (reach: Reach): Carry =>
+  (reach: Reach, { handshakeMs }: Pick<Patience, 'handshakeMs'> = PATIENCE): Carry =>
   async (address, method, path, body) => {
     const request = body
       ? { method, path, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
       : { method, path }
-    const answer = await send(reach, address, request, HANDSHAKE_TIMEOUT_MS)
+    const answer = await send(reach, address, request, AbortSignal.timeout(handshakeMs))
     const text = await readText(answer, address, MAX_HANDSHAKE_BYTES)
     if (answer.statusCode === 200) return parse(text, address)
     const code = checkError(text)?.error.code
@@ -161,20 +178,18 @@ const send = async (
   reach: Reach,
   address: string,
   request: Request,
-  timeoutMs: number | undefined,
+  end: AbortSignal,
   signal?: AbortSignal,
 ): Promise<Answer> => {
-  const signals = [timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs), signal]
-  const ends = signals.filter((end) => end !== undefined)
   try {
     const headers = { 'accept-encoding': 'identity', ...request.headers }
     const answer = await reach.request(address, {
       ...request,
       headers,
-      ...(ends.length > 0 ? { signal: AbortSignal.any(ends) } : {}),
+      signal: signal ? AbortSignal.any([end, signal]) : end,
     })
     if (answer.headers['content-encoding'] !== undefined || isRedirect(answer.statusCode)) {
-      answer.body.destroy()
+      discard(answer)
       throw new PeerMisbehaved(address)
     }
     return answer
@@ -184,13 +199,16 @@ const send = async (
   }
 }
 
+/** Read no further. A body that is destroyed says so as an error, and one that nobody hears would end the process. */
+const discard = ({ body }: Answer): void => void body.on('error', () => {}).destroy()
+
 const isRedirect = (status: number): boolean => status >= 300 && status < 400
 
 const isSealed = ({ headers }: Answer): boolean => headers[SEALED_HEADER] === SEALED_VALUE
 
 const sealedOrThrow = <Asked extends { answer: Answer }>(address: string, asked: Asked): Asked => {
   if (isSealed(asked.answer)) return asked
-  asked.answer.body.on('error', () => {}).destroy()
+  discard(asked.answer)
   const status = asked.answer.statusCode
   if (status === 401) throw new NoSession()
   if (status === 429) throw new Busy()

@@ -25,7 +25,8 @@ export class Reach {
     return await this.#pool(address).request(options)
   }
 
-  async stop(): Promise<void> {
+  /** Break every connection; the next request to an address opens a new one. */
+  async drop(): Promise<void> {
     const pools = [...this.#pools.values()]
     this.#pools.clear()
     await Promise.allSettled(pools.map((pool) => pool.destroy()))

@@ -144,7 +144,8 @@ export class Responder {
     const tokens = Math.min(BURST, bucket.tokens + ((now - bucket.at) / 1000) * REFILL_PER_S)
     this.#buckets.delete(source)
     if (this.#buckets.size >= MAX_BUCKETS) this.#buckets.delete(this.#buckets.keys().next().value ?? '')
-    this.#buckets.set(source, { tokens: Math.max(0, tokens - 1), at: now })
+    // A refusal costs nothing: else whoever knocks often enough would keep the bucket empty for all who share the address.
+    this.#buckets.set(source, { tokens: tokens < 1 ? tokens : tokens - 1, at: now })
     if (tokens < 1) throw new Busy()
   }
 }

@@ -4,6 +4,7 @@ import type { Update } from '../../protocol/messages.ts'
 import type { Responder } from '../../session/respond.ts'
 import type { InSessions } from '../../session/sessions.ts'
 import type { Served } from '../../transfer/serve.ts'
+import type { Limits } from './limits.ts'
 
 export interface PeerDeps {
   readonly responder: Responder
@@ -13,4 +14,5 @@ export interface PeerDeps {
   readonly onUpdate: (peerId: string, host: string, update: Update) => void
   /** Open a published file for a peer. @throws NotPublished, FileChanged */
   readonly serve: (name: string) => Promise<Served>
+  readonly limits?: Limits
 }

@@ -26,6 +26,9 @@ const MAX_SEALED_BYTES = MAX_REQUEST_BYTES + 64 * 1024
 /** Two frames of file content: one is sealed while the other is sent. */
 const STREAM_BUFFER_BYTES = 2 * 2 ** FILE_FRAME_LOG2
 
+/** One write to a connection: a slow reader is seen by the writes that end. */
+const WRITE_BYTES = 256 * 1024
+
 /** Make every route of this scope a sealed one. */
 export const sealScope = (app: FastifyInstance, sessions: InSessions): void => {
   app.addContentTypeParser(
@@ -64,7 +67,14 @@ export const sendSealedFile = (
   if (!request.exchange) throw new NoSession()
   const sealing = { status: 200, frameLog2: FILE_FRAME_LOG2, size, source }
   const { length, body } = sealAnswerStream(request.exchange, sealing)
-  return sealedHead(reply, length).send(Readable.from(body, { objectMode: false, highWaterMark: STREAM_BUFFER_BYTES }))
+  const options = { objectMode: false, highWaterMark: STREAM_BUFFER_BYTES }
+  return sealedHead(reply, length).send(Readable.from(inWrites(body), options))
+}
+
+async function* inWrites(parts: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const part of parts) {
+    for (let at = 0; at < part.length; at += WRITE_BYTES) yield part.subarray(at, at + WRITE_BYTES)
+  }
 }
 
 /** Answer a short text outside this scope: an unknown route asked in a session. */

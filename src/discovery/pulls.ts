@@ -1,0 +1,118 @@
+/** When to pull whom: one pull an address at a time, never too often, never for ever; and who proved himself by it. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { PeerTable } from '../dht/table.ts'
+import { PeerMisbehaved } from '../errors.ts'
+import type { PeerClient } from '../peer/client.ts'
+import { pullRow } from './pull.ts'
+
+/** How often, and how long. */
+export interface Pace {
+  /** Between two pulls after unauthenticated hints of /alive. */
+  readonly pauseMs: number
+  /** Between two pulls after a peer's own word. */
+  readonly toldPauseMs: number
+  /** All pages of one pull. */
+  readonly deadlineMs: number
+  /** A peer that was not asked in a session for so long has to prove itself again. */
+  readonly provedForMs: number
+  /** Between two looks because a connection broke: whoever breaks every one must not keep us busy. */
+  readonly promptPauseMs: number
+  /** The first round is over by then, whoever is still being asked. */
+  readonly firstRoundMs: number
+}
+
+export const PACE: Pace = {
+  pauseMs: 2_000,
+  toldPauseMs: 250,
+  deadlineMs: 120_000,
+  provedForMs: 60_000,
+  promptPauseMs: 1_000,
+  firstRoundMs: 5_000,
+}
+
+/** After a pull, twice its time is left to others: a peer with a huge row that changes all the time takes a third of us at most. */
+const REST = 2
+const MAX_REST_MS = 10_000
+
+export interface PullsOptions {
+  readonly client: PeerClient
+  readonly table: PeerTable
+  readonly ownPort: number
+  readonly pace: Pace
+  readonly signal: AbortSignal
+  readonly onTrouble: (address: string, error: unknown) => void
+}
+
+export class Pulls {
+  readonly #options: PullsOptions
+  readonly #running = new Map<string, Promise<void>>()
+  /** Addresses that spoke again while their pull was running. */
+  readonly #again = new Set<string>()
+  readonly #pulled = new Map<string, { readonly at: number; readonly restUntil: number }>()
+  readonly #provedAt = new Map<string, number>()
+
+  constructor(options: PullsOptions) {
+    this.#options = options
+  }
+
+  /** True when whoever is at an address answered in a session not long ago. */
+  proved(address: string): boolean {
+    const at = this.#provedAt.get(address)
+    return at !== undefined && performance.now() - at < this.#options.pace.provedForMs
+  }
+
+  /** What was proved about an address does not hold any more. */
+  doubt(address: string): void {
+    this.#provedAt.delete(address)
+  }
+
+  /** Pull now, or once more after the pull that runs; never more often than the pause allows. */
+  async pull(address: string, pauseMs: number): Promise<void> {
+    const running = this.#running.get(address)
+    if (running) {
+      this.#again.add(address)
+      return await running
+    }
+    const pull = this.#untilQuiet(address, pauseMs).finally(() => this.#running.delete(address))
+    this.#running.set(address, pull)
+    await pull
+  }
+
+  /** Resolves when no pull runs any more. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#running.values())
+  }
+
+  async #untilQuiet(address: string, pauseMs: number): Promise<void> {
+    const { signal } = this.#options
+    do {
+      const { at, restUntil } = this.#pulled.get(address) ?? { at: Number.NEGATIVE_INFINITY, restUntil: 0 }
+      const waitMs = Math.max(at + pauseMs, restUntil) - performance.now()
+      if (waitMs > 0) await sleep(waitMs, undefined, { ref: false, signal }).catch(() => {})
+      if (signal.aborted) return
+      this.#again.delete(address)
+      const began = performance.now()
+      await this.#once(address)
+      const rest = Math.min((performance.now() - began) * REST, MAX_REST_MS)
+      this.#pulled.set(address, { at: began, restUntil: performance.now() + rest })
+    } while (this.#again.delete(address))
+  }
+
+  async #once(address: string): Promise<void> {
+    const { client, table, ownPort, pace, signal, onTrouble } = this.#options
+    const known = table.at(address)
+    const news = known?.alive !== true ? undefined : known.id
+    try {
+      const id = await pullRow(client, table, address, AbortSignal.any([signal, AbortSignal.timeout(pace.deadlineMs)]))
+      this.#provedAt.set(address, performance.now())
+      // Whoever came, or came back, hears of us at once; it may not know that we are here.
+      if (id !== news) void client.update(address, { kind: 'changed', port: ownPort }, signal).catch(() => {})
+    } catch (error) {
+      if (signal.aborted) return
+      this.doubt(address)
+      if (error instanceof PeerMisbehaved) table.release(address)
+      else table.gone(address)
+      onTrouble(address, error)
+    }
+  }
+}

@@ -1,0 +1,81 @@
+/** How long a peer is waited for. */
+
+export interface Patience {
+  /** The whole answer of /alive, of one message of a handshake, and of a call. */
+  readonly aliveMs: number
+  readonly handshakeMs: number
+  readonly callMs: number
+  /** The head of an answer whose body may take as long as it needs. */
+  readonly headMs: number
+  /** Such a body is given up when less than `slowBytes` come in `slowMs`: against one byte a second an idle timeout is no help (HAZARDS.md, V16). */
+  readonly slowMs: number
+  readonly slowBytes: number
+}
+
+export const PATIENCE: Patience = {
+  aliveMs: 2_000,
+  handshakeMs: 10_000,
+  callMs: 15_000,
+  headMs: 10_000,
+  slowMs: 30_000,
+  slowBytes: 64 * 1024,
+}
+
+/** A body as undici hands it over. */
+interface Body extends AsyncIterable<Uint8Array> {
+  destroy(error?: Error): unknown
+}
+
+/** The same body; it breaks off once it comes too slowly. Only the time that is spent waiting for it counts, not that of its reader. */
+export async function* inPace(
+  body: Body,
+  { slowBytes, slowMs }: Pick<Patience, 'slowBytes' | 'slowMs'>,
+): AsyncGenerator<Uint8Array> {
+  let leftMs = slowMs
+  let received = 0
+  let began = performance.now()
+  const wait = (): NodeJS.Timeout => {
+    began = performance.now()
+    return setTimeout(() => body.destroy(new Error('too slow')), Math.max(0, leftMs))
+  }
+  let late = wait()
+  try {
+    for await (const chunk of body) {
+      clearTimeout(late)
+      received += chunk.length
+      leftMs -= performance.now() - began
+      if (received >= slowBytes) {
+        received = 0
+        leftMs = slowMs
+      }
+      yield chunk
+      late = wait()
+    }
+  } finally {
+    clearTimeout(late)
+  }
+}
+
+/** A signal that aborts unless it is called off in time; called off, it never aborts. */
+export const deadline = (milliseconds: number): { readonly signal: AbortSignal; readonly callOff: () => void } => {
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(new Error('too late')), milliseconds)
+  return { signal: late.signal, callOff: () => clearTimeout(timer) }
+}
+
+/** Wait for work that others may be waiting for, too: when the signal says that it is not needed here any more, it goes on without us. */
+export const unlessAborted = async <Value>(
+  work: () => Promise<Value>,
+  signal: AbortSignal | undefined,
+): Promise<Value> => {
+  if (!signal) return await work()
+  signal.throwIfAborted()
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const onAbort = (): void => reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([work(), aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
