@@ -40,7 +40,7 @@ const pool = new WorkerPool({ threads: 1, keep: 1, queue: 16 })
 cleanUp(async () => await pool.stop())
 const arithmetic = arithmeticIn(pool)
 const reach = new Reach(() => {})
-cleanUp(async () => await reach.stop())
+cleanUp(async () => await reach.drop())
 
 /** A stranger with a session of its own; the same thread and connection, as in a node that runs. */
 const stranger = async (): Promise<PeerClient> => {

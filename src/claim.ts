@@ -96,6 +96,8 @@ const bind = async (port: number): Promise<Bound | undefined> => {
   try {
     server.listen({ port, host: '127.0.0.1', exclusive: true })
     await once(server, 'listening')
+    // Without a free descriptor a connection cannot be taken: that ends the connection, not the node.
+    server.on('error', () => {})
     return { server, handleWith: ready.resolve }
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined

@@ -13,6 +13,7 @@ import { OwnRow } from './dht/row.ts'
 import { PeerTable } from './dht/table.ts'
 import { type Finding, KeepAlive } from './discovery/keepalive.ts'
 import { blockedByBrowsers, parsePorts } from './discovery/ports.ts'
+import { CannotStart, CannotWrite, DiskFull } from './errors.ts'
 import type { ProcessLog } from './log.ts'
 import { Metrics } from './metrics.ts'
 import { News } from './news.ts'
@@ -70,7 +71,8 @@ export const createNode = async (config: Config, { log, print }: NodeDeps): Prom
     claimed.server.close()
     claimed.server.closeAllConnections()
     claimed.state.close()
-    throw error
+    if (!(error instanceof DiskFull || error instanceof CannotWrite)) throw error
+    throw new CannotStart(`${claimed.home}: ${error.message}`, { cause: error })
   }
 }
 
@@ -95,7 +97,7 @@ const build = async (
   const hashPool = new WorkerPool({ threads: HASH_THREADS, queue: HASH_QUEUE })
   const published = new Published({ home, state, hasher: new Hasher(hashPool), news })
   await published.start()
-  if (isNew) await welcome(home, place)
+  if (isNew) await welcome(home, place).catch((error) => log.warn({ error }, 'the sample file could not be made'))
 
   // Our row, everybody's rows, and what they make together.
   const catalogue = new Catalogue()
@@ -140,6 +142,8 @@ const build = async (
     addresses: [...new Set(others)].filter((address) => address !== ownAddress),
     intervalMs: config.intervalMs,
     onTrouble: (address, error) => log.info({ address, error }, 'a peer could not be asked'),
+    // What runs over old connections breaks off; whatever comes next opens new ones.
+    onGap: () => void reach.drop(),
   })
 
   const syncRow = (): void => {
@@ -176,6 +180,7 @@ const build = async (
           request,
           async ({ address, id, fileName }, signal) => await client.file(address, id, fileName, signal),
         ),
+      onTrouble: (what, error) => log.warn({ error }, what),
       stopping: stopping.signal,
     },
   })
@@ -204,7 +209,7 @@ const build = async (
       stopping.abort()
       await keepAlive.stop()
       await closeServer(server, app)
-      await reach.stop()
+      await reach.drop()
       await watching
       await published.stop()
       remember.stop()
@@ -224,7 +229,7 @@ const identityOf = async (folder: string): Promise<{ identity: Identity; isNew: 
 
 const WELCOME = `This is a sample, so that you can try portmesh out.
 
-Press "Publish" beside it on your page: it appears on the page of everyone on this network who runs portmesh,
+Press "Publish" beside it on your page: it appears on the page of everyone who runs portmesh on this computer,
 and they can fetch it. "Unpublish" takes it out again; the file itself stays where it is, in your folder.
 `
 

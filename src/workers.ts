@@ -26,28 +26,58 @@ export interface JobOptions {
 export const workerFile = (name: string, beside: string): URL =>
   new URL(`${name}${extname(new URL(beside).pathname)}`, beside)
 
-export class WorkerPool {
-  readonly #pool: Piscina
+/** How Node says that there was no memory, or no descriptor, for another thread. */
+const NO_THREAD = 'ERR_WORKER_INIT_FAILED'
 
-  constructor({ threads, keep = 0, queue }: PoolOptions) {
-    this.#pool = new Piscina({ minThreads: keep, maxThreads: threads, maxQueue: queue, idleTimeout: IDLE_TIMEOUT_MS })
+export class WorkerPool {
+  readonly #options: PoolOptions
+  /** Undefined after none of its threads could be made: the next job tries again. */
+  #pool: Piscina | undefined
+
+  constructor(options: PoolOptions) {
+    this.#options = options
+    this.#pool = this.#make()
   }
 
   /**
    * Run the function `name` (default export without one) of a worker file with one structured-clonable task.
-   * @throws Busy when too many jobs wait already; whatever the job throws.
+   * @throws Busy when too many jobs wait already, or no thread can be made; whatever the job throws.
    */
   async run<Result>(file: URL, task: unknown, { name, signal, transferList }: JobOptions = {}): Promise<Result> {
-    if (this.#pool.queueSize >= this.#pool.options.maxQueue) throw new Busy()
-    return await this.#pool.run(task, {
-      filename: fileURLToPath(file),
-      ...(name === undefined ? {} : { name }),
-      ...(signal === undefined ? {} : { signal }),
-      ...(transferList === undefined ? {} : { transferList: [...transferList] }),
-    })
+    this.#pool ??= this.#make()
+    const pool = this.#pool
+    if (pool.queueSize >= this.#options.queue) throw new Busy()
+    try {
+      return await pool.run(task, {
+        filename: fileURLToPath(file),
+        ...(name === undefined ? {} : { name }),
+        ...(signal === undefined ? {} : { signal }),
+        ...(transferList === undefined ? {} : { transferList: [...transferList] }),
+      })
+    } catch (cause) {
+      if (failed.has(pool) || (cause instanceof Error && 'code' in cause && cause.code === NO_THREAD))
+        throw new Busy({ cause })
+      throw cause
+    }
   }
 
   async stop(): Promise<void> {
-    await this.#pool.destroy()
+    await this.#pool?.destroy()
+  }
+
+  #make(): Piscina {
+    const { threads, keep = 0, queue } = this.#options
+    const pool = new Piscina({ minThreads: keep, maxThreads: threads, maxQueue: queue, idleTimeout: IDLE_TIMEOUT_MS })
+    // A thread that fails before it has a job. While others are there, they do the work; else what waits would wait for ever.
+    pool.on('error', () => {
+      if (pool.threads.length > 0 || this.#pool !== pool) return
+      this.#pool = undefined
+      failed.add(pool)
+      void pool.destroy()
+    })
+    return pool
   }
 }
+
+/** Pools that were given up with the jobs that waited. */
+const failed = new WeakSet<Piscina>()

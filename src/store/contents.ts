@@ -1,4 +1,5 @@
 /** What a file of the home holds now: from the cache while its stamp fits, else by reading it once. */
+import { isOurs } from '../errors.ts'
 import type { Hashed, Hasher } from './hash.ts'
 import type { Home } from './home.ts'
 import { fitsStamp, type Stamp } from './stamp.ts'
@@ -60,8 +61,17 @@ export class Contents {
       return await this.#hasher.hash(this.#home.path(name), { expect: stamp, signal, ...(!quiet && { onProgress }) })
     }
     const hashed = await this.#turns.run(hash, urgent, signal)
-    this.#state.cache.put([{ name, ...hashed }])
+    this.#remember(name, hashed)
     return hashed
+  }
+
+  /** A disk that is full, or takes nothing, costs another reading at the next start, and nothing else. */
+  #remember(name: string, hashed: Hashed): void {
+    try {
+      this.#state.cache.put([{ name, ...hashed }])
+    } catch (error) {
+      if (!isOurs(error)) throw error
+    }
   }
 
   /** Resolves when nothing is read any more. */

@@ -2,6 +2,7 @@
 import { MessageChannel } from 'node:worker_threads'
 import { FileChanged, Internal, NotAFile } from '../errors.ts'
 import { type WorkerPool, workerFile } from '../workers.ts'
+import { busyError } from './disk.ts'
 import type { Hashed, HashOutcome, HashTask, Progress } from './hash-worker.ts'
 import { fileError } from './home.ts'
 import type { Stamp } from './stamp.ts'
@@ -82,6 +83,6 @@ const rebuilt = (code: string, message: string): unknown => {
   if (code === 'PM_FILE_CHANGED') return new FileChanged()
   if (code === 'PM_NOT_A_FILE') return new NotAFile()
   const cause = Object.assign(new Error(message), { code })
-  const known = fileError(cause)
+  const known = busyError(fileError(cause))
   return known === cause ? new Internal({ cause }) : known
 }

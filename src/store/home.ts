@@ -4,6 +4,7 @@ import { type FileHandle, lstat, mkdir, open, realpath } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { BadName, CannotStart, isOurs, NoSuchFile, NotAFile } from '../errors.ts'
+import { reasonOf } from './disk.ts'
 import { checkName } from './names.ts'
 import { type Stamp, stampOf } from './stamp.ts'
 import { type Walk, walk } from './walk.ts'
@@ -56,7 +57,7 @@ export class Home {
       this.#dev = (await lstat(root)).dev
       this.#realRoot = root
     } catch (error) {
-      throw new CannotStart(`the folder ${this.folder} cannot be made or used`, { cause: error })
+      throw new CannotStart(`the folder ${this.folder} cannot be made or used${reasonOf(error)}`, { cause: error })
     }
   }
 

@@ -5,11 +5,11 @@ import { type FileHandle, mkdir, open, readdir, realpath, rm, statfs, unlink } f
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { CannotStart, DiskFull, isOurs, TooLarge, UploadIncomplete } from '../errors.ts'
+import { reasonOf, writeError } from './disk.ts'
 import type { Home } from './home.ts'
 import { isClaim, type Link, removeStaleClaim, type SettleOptions, settle } from './settle.ts'
 
 const PARTIAL_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0)
-const NO_SPACE = new Set(['ENOSPC', 'EDQUOT'])
 
 export interface ReceiveOptions extends SettleOptions {
   readonly signal?: AbortSignal
@@ -53,7 +53,8 @@ export class Place {
         else await rm(join(this.folder, name), { recursive: true, force: true })
       }
     } catch (error) {
-      throw isOurs(error) ? error : new CannotStart(`${this.folder} cannot be made or used`, { cause: error })
+      if (isOurs(error)) throw error
+      throw new CannotStart(`${this.folder} cannot be made or used${reasonOf(error)}`, { cause: error })
     }
   }
 
@@ -61,7 +62,7 @@ export class Place {
    * Write a stream into the home under a safe form of a foreign name; nothing is left of it when it fails.
    * @returns the name it got, parted by '/', and its size in bytes.
    * @throws UploadIncomplete when the source fails or the signal is aborted (with a reason of ours: that one); TooLarge,
-   *   DiskFull; whatever `accept` throws.
+   *   DiskFull, CannotWrite, Busy; whatever `accept` throws.
    */
   async receive(
     source: AsyncIterable<Uint8Array>,
@@ -77,7 +78,7 @@ export class Place {
     } catch (error) {
       chunks.end()
       await unlink(partial).catch(() => undefined)
-      throw diskError(error)
+      throw writeError(error)
     }
   }
 
@@ -85,13 +86,13 @@ export class Place {
    * Give a partial file that is complete, verified and synced its final name in the home, and remove the partial one.
    * @param partial - its path, in `folder`
    * @returns the name, parted by '/': never one that was taken
-   * @throws DiskFull
+   * @throws DiskFull, CannotWrite, Busy
    */
   async settle(partial: string, foreignName: string, options: SettleOptions = {}): Promise<string> {
     try {
       return await settle(this.#home.realRoot, partial, foreignName, options, this.#link)
     } catch (error) {
-      throw diskError(error)
+      throw writeError(error)
     }
   }
 
@@ -162,6 +163,3 @@ const untilAborted = async <Result>(work: Promise<Result>, signal: AbortSignal |
 const writeFully = async (handle: FileHandle, bytes: Uint8Array): Promise<void> => {
   for (let at = 0; at < bytes.length; ) at += (await handle.write(bytes, at, bytes.length - at)).bytesWritten
 }
-
-const diskError = (error: unknown): unknown =>
-  error instanceof Error && 'code' in error && NO_SPACE.has(String(error.code)) ? new DiskFull({ cause: error }) : error

@@ -1,5 +1,5 @@
 /** What this node has published: the person's choice, the hashes of it, and whether the disk still agrees. */
-import { Cancelled, FileChanged, NotPublished, Stopping, TooManyFiles } from '../errors.ts'
+import { Busy, Cancelled, FileChanged, Internal, NotPublished, Stopping, TooManyFiles } from '../errors.ts'
 import type { News } from '../news.ts'
 import { Contents, type ContentsDeps, sameContent } from './contents.ts'
 import { type Entry, type FileStatus, type Job, newEntry, newJob, type PublishedFile, statusOf } from './entry.ts'
@@ -215,6 +215,8 @@ export class Published {
       return file
     } catch (error) {
       entry.job = undefined
+      // No descriptor, no thread, a disk that fails: the next round tries again.
+      if (error instanceof Busy || error instanceof Internal) entry.tried = undefined
       if (this.#entries.get(entry.name) === entry) {
         this.#shelf.remove(entry.name)
         entry.state = 'changed'

@@ -1,13 +1,15 @@
 /** The node's identity on disk: `<home>/.portmesh/identity.json`, written once and never replaced. */
 import { createHash, randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { chmod, link, open, unlink } from 'node:fs/promises'
+import { chmod, link, open, readdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { concat, fromHex, toHex } from '../bytes.ts'
 import { CannotStart, isOurs } from '../errors.ts'
+import { reasonOf } from './disk.ts'
 import { syncFolder } from './sync.ts'
 
 const FILE = 'identity.json'
+const TEMPORARY = /^identity\.json\.[0-9a-f]{8}-[0-9a-f-]{27}$/
 const SEED_BYTES = 32
 const MODULUS_BYTES = 384
 /** The file has about 1 KiB; anything much larger is something else. */
@@ -28,6 +30,7 @@ export interface Secret {
 export const loadSecret = async (folder: string): Promise<Secret | undefined> => {
   const file = join(folder, FILE)
   try {
+    await removeTemporary(folder)
     const text = await readPrivate(file)
     const secret = text === undefined ? undefined : parse(text)
     if (text !== undefined && !secret) throw new CannotStart(damaged(file))
@@ -59,9 +62,10 @@ export const saveSecret = async (folder: string, secret: Secret): Promise<void> 
   } catch (error) {
     await unlink(temporary).catch(() => undefined)
     const exists = error instanceof Error && 'code' in error && error.code === 'EEXIST'
-    throw new CannotStart(exists ? `there is an identity already: ${file}` : `the identity ${file} cannot be written`, {
-      cause: error,
-    })
+    const sentence = exists
+      ? `there is an identity already: ${file}`
+      : `the identity ${file} cannot be written${reasonOf(error)}`
+    throw new CannotStart(sentence, { cause: error })
   }
 }
 
@@ -75,6 +79,12 @@ const withoutLinks = async (error: NodeJS.ErrnoException, file: string, secret: 
   } finally {
     await handle.close()
   }
+}
+
+/** What a process left that was killed while it wrote a new identity: a key that nobody needs, or the same one once more. */
+const removeTemporary = async (folder: string): Promise<void> => {
+  const names = await readdir(folder).catch((): string[] => [])
+  for (const name of names) if (TEMPORARY.test(name)) await unlink(join(folder, name))
 }
 
 const readPrivate = async (file: string): Promise<string | undefined> => {

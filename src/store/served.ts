@@ -1,6 +1,7 @@
 /** One published file, open to be read by somebody: every byte is of the content that was hashed, or an error. */
 import type { FileHandle } from 'node:fs/promises'
 import { FileChanged, isOurs } from '../errors.ts'
+import { busyError } from './disk.ts'
 import type { PublishedFile } from './entry.ts'
 import type { Home } from './home.ts'
 import { type Stamp, sameStamp, stampOf } from './stamp.ts'
@@ -10,6 +11,7 @@ export interface ServedFile {
   /**
    * Fill `into` from `position` (bytes) on.
    * @returns how many bytes were read; fewer than asked only at the end of the file.
+   * @throws FileChanged when the file has become shorter
    */
   read(position: number, into: Uint8Array): Promise<number>
   /**
@@ -40,13 +42,18 @@ export const openServed = async (
 ): Promise<ServedFile> => {
   const { handle } = await home.open(file.name).catch((error: unknown) => {
     // Too many open files, a disk that fails: that says nothing about the file.
-    if (!isOurs(error)) throw error
+    if (!isOurs(error)) throw busyError(error)
     onChanged()
     throw new FileChanged({ cause: error })
   })
   const served: ServedFile = {
     file,
-    read: (position, into) => readFully(handle, position, into),
+    read: async (position, into) => {
+      const filled = await readFully(handle, position, into)
+      // It has become shorter while we read it, and whoever asks is told by an end that comes too early.
+      if (filled < into.length && position + filled < file.size) await served.check()
+      return filled
+    },
     check: async () => {
       stillPublished()
       if (sameStamp(stamp, stampOf(await handle.stat({ bigint: true })))) return

@@ -1,8 +1,10 @@
 /** What a node remembers between two starts: `<home>/.portmesh/state.db`, opened by one process at a time. */
-import { chmod, lstat, mkdir, rename } from 'node:fs/promises'
+import { existsSync, statSync } from 'node:fs'
+import { access, chmod, constants, lstat, mkdir, rename } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { CannotStart, DiskFull, isOurs } from '../errors.ts'
+import { CannotStart, CannotWrite, DiskFull, isOurs } from '../errors.ts'
+import { reasonOf } from './disk.ts'
 import { type FolderLock, lockFolder, sqliteCode } from './lock.ts'
 import { migrate } from './schema.ts'
 import {
@@ -17,9 +19,11 @@ import {
 
 const SQLITE_CORRUPT = 11
 const SQLITE_FULL = 13
+/** PERM, READONLY, IOERR, CANTOPEN: a disk that takes nothing. */
+const SQLITE_NO_WRITING = new Set<number | undefined>([3, 8, 10, 14])
 const SQLITE_NOTADB = 26
 
-/** Everything throws DiskFull when the disk is full; calls are synchronous and of at most some milliseconds. */
+/** Everything throws DiskFull when the disk is full and CannotWrite when it takes nothing; calls are synchronous and of at most some milliseconds. */
 export interface State {
   /** `<home>/.portmesh` */
   readonly folder: string
@@ -55,20 +59,24 @@ export const openState = async (folder: string, options: { waitMs?: number } = {
   } catch (error) {
     lock.release()
     if (isOurs(error)) throw error
-    throw new CannotStart(`the state in ${folder} cannot be opened`, { cause: error })
+    const reason = sqliteCode(error) === SQLITE_FULL ? ': the disk is full' : ''
+    throw new CannotStart(`the state in ${folder} cannot be opened${reason}`, { cause: error })
   }
 }
 
 const privateFolder = async (folder: string): Promise<void> => {
   try {
-    await mkdir(join(folder, '..'), { recursive: true })
+    const home = join(folder, '..')
+    // On a read-only disk `recursive` says ENOENT; without it mkdir tells the truth.
+    await mkdir(home, { recursive: true }).catch(() => mkdir(home))
     await mkdir(folder, { mode: 0o700 }).catch(ignoreExisting)
     const found = await lstat(folder)
     if (!found.isDirectory()) throw new CannotStart(`${folder} must be a folder, not a link or a file`)
     if ((found.mode & 0o077) !== 0) await chmod(folder, 0o700)
+    await access(folder, constants.W_OK)
   } catch (error) {
     if (isOurs(error)) throw error
-    throw new CannotStart(`${folder} cannot be made or used`, { cause: error })
+    throw new CannotStart(`${folder} cannot be made or used${reasonOf(error)}`, { cause: error })
   }
 }
 
@@ -90,7 +98,12 @@ const openDatabase = async (file: string, notices: string[]): Promise<DatabaseSy
   }
 }
 
+/** A new one is empty until it has its tables, and only then a node gets its identity. */
+const isEmptied = (file: string): boolean =>
+  statSync(file, { throwIfNoEntry: false })?.size === 0 && existsSync(join(file, '..', 'identity.json'))
+
 const openChecked = (file: string): DatabaseSync => {
+  if (isEmptied(file)) throw Object.assign(new Error('empty'), { errcode: SQLITE_CORRUPT })
   const database = new DatabaseSync(file, { timeout: 0 })
   try {
     // EXCLUSIVE before WAL: then no other program can open it, and there is no shared-memory file.
@@ -129,7 +142,8 @@ const stateOf = (folder: string, notices: readonly string[], database: DatabaseS
     cache: cacheStore(database, change),
     peers: peerStore(database, change),
     nextEpoch: (nowSeconds = Math.floor(Date.now() / 1000)) => {
-      const epoch = Math.max(Number(note('epoch') ?? 0) + 1, nowSeconds)
+      const last = Number(note('epoch') ?? 0)
+      const epoch = Math.max(Number.isSafeInteger(last) ? last + 1 : 0, nowSeconds)
       setNote('epoch', String(epoch))
       return epoch
     },
@@ -149,15 +163,17 @@ const changer = (database: DatabaseSync): Change => {
   let open = false
   return (durability, work) => {
     if (open) return work()
-    database.exec(`PRAGMA synchronous=${durability === 'durable' ? 'FULL' : 'NORMAL'}; BEGIN IMMEDIATE`)
-    open = true
     try {
+      database.exec(`PRAGMA synchronous=${durability === 'durable' ? 'FULL' : 'NORMAL'}; BEGIN IMMEDIATE`)
+      open = true
       const result = work()
       database.exec('COMMIT')
       return result
     } catch (error) {
       if (database.isTransaction) database.exec('ROLLBACK')
-      if (sqliteCode(error) === SQLITE_FULL) throw new DiskFull({ cause: error })
+      const code = sqliteCode(error)
+      if (code === SQLITE_FULL) throw new DiskFull({ cause: error })
+      if (SQLITE_NO_WRITING.has(code)) throw new CannotWrite({ cause: error })
       throw error
     } finally {
       open = false

@@ -5,6 +5,9 @@ import { formatStamp, parseStamp, type Stamp } from './stamp.ts'
 /** Cached hashes that are kept; beyond it the oldest go at the next start. */
 const MAX_CACHED = 200_000
 
+/** What a number of the store may be; beyond it, it is damaged, and reading it as a number would fail. */
+const SANE = `BETWEEN 0 AND ${Number.MAX_SAFE_INTEGER}`
+
 /** Run one change as a transaction: `durable` is on disk before it returns (FULL), `soon` survives a killed process (NORMAL). */
 export type Change = <Result>(durability: 'durable' | 'soon', work: () => Result) => Result
 
@@ -72,7 +75,9 @@ export interface PeerStore {
 }
 
 export const publishedStore = (database: DatabaseSync, change: Change): PublishedStore => {
-  const all = database.prepare('SELECT name, size, hash, root, published_ms FROM published ORDER BY rowid')
+  const all = database.prepare(
+    `SELECT name, size, hash, root, published_ms FROM published WHERE size ${SANE} AND published_ms ${SANE} ORDER BY rowid`,
+  )
   const put = database.prepare(
     'INSERT OR REPLACE INTO published (name, size, hash, root, published_ms) VALUES (?, ?, ?, ?, ?)',
   )
@@ -116,8 +121,13 @@ export const cacheStore = (database: DatabaseSync, change: Change): CacheStore =
 }
 
 export const peerStore = (database: DatabaseSync, change: Change): PeerStore => {
-  const heads = database.prepare('SELECT id, head, sig, addresses, last_seen_ms FROM peer')
-  const files = database.prepare('SELECT name, size, hash, root, published FROM peer_file WHERE peer = ?')
+  // A damaged row is left out: its peer tells it anew.
+  const heads = database.prepare(
+    `SELECT id, head, sig, addresses, last_seen_ms FROM peer WHERE json_valid(addresses) AND last_seen_ms ${SANE}`,
+  )
+  const files = database.prepare(
+    `SELECT name, size, hash, root, published FROM peer_file WHERE peer = ? AND size ${SANE} AND published ${SANE}`,
+  )
   const put = database.prepare(
     `INSERT INTO peer (id, head, sig, addresses, last_seen_ms) VALUES (?, ?, ?, ?, ?)
      ON CONFLICT (id) DO UPDATE SET head = excluded.head, sig = excluded.sig, addresses = excluded.addresses,
@@ -170,5 +180,5 @@ const number = (value: SQLOutputValue | undefined): number => (typeof value === 
 const bytes = (value: SQLOutputValue | undefined): Uint8Array => (value instanceof Uint8Array ? value : wrong(value))
 const texts = (value: SQLOutputValue | undefined): string[] => {
   const parsed: unknown = JSON.parse(text(value))
-  return Array.isArray(parsed) ? parsed.filter((item) => typeof item === 'string') : wrong(parsed)
+  return Array.isArray(parsed) ? parsed.filter((item) => typeof item === 'string') : []
 }

@@ -136,7 +136,7 @@ export const launchNode = async (options: NodeOptions = {}): Promise<Running & {
     ? run('npm', ['start', '--', ...words], { ...options, cwd: top })
     : run(
         options.runtime ?? process.execPath,
-        [...NODE_FLAGS, ...(options.runtimeWords ?? []), join(top, 'bin', 'portmesh.js'), 'start', ...words],
+        [...(options.runtimeWords ?? []), ...NODE_FLAGS, join(top, 'bin', 'portmesh.js'), 'start', ...words],
         options,
       )
   return { ...running, home }

@@ -305,8 +305,11 @@ describe('serving', () => {
     await served.read(0, into)
     await served.check()
     await change(path)
-    await served.read(0, into)
-    expect(await codeOf(served.check())).toBe('PM_FILE_CHANGED')
+    const read = async (): Promise<void> => {
+      await served.read(0, into)
+      await served.check()
+    }
+    expect(await codeOf(read())).toBe('PM_FILE_CHANGED')
     expect(stateOf(store, 'file')).toBe('changed')
     await served.close()
   })
