@@ -98,6 +98,8 @@ const bind = async (port: number): Promise<Bound | undefined> => {
     await once(server, 'listening')
     // Without a free descriptor a connection cannot be taken: that ends the connection, not the node.
     server.on('error', () => {})
+    // When all places are taken, those who only wait make room: 512 idle visitors must not lock everybody out.
+    server.on('drop', () => server.closeIdleConnections())
     return { server, handleWith: ready.resolve }
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined

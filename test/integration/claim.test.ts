@@ -1,6 +1,8 @@
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { type Claim, claim } from '../../src/claim.ts'
@@ -85,4 +87,22 @@ test('no free port is one sentence, and the home is free again', async () => {
   const config = await configOf(home)
   await expect(claim(config, ports)).rejects.toThrow(CannotStart)
   await expect(claim(config, ports)).rejects.toThrow(/the only port \(\d+\) of .*ports\.txt is taken/)
+})
+
+test('visitors who only hold connections make room for others', async () => {
+  const { server, port, handleWith } = await claimed(await configOf(), await freePorts(1))
+  handleWith((_request, response) => response.end('here'))
+  server.maxConnections = 20
+  const idle = Array.from({ length: 20 }, () => connect(port, '127.0.0.1'))
+  onTestFinished(() => {
+    for (const socket of idle) socket.destroy()
+  })
+  for (const socket of idle) {
+    socket.on('error', () => {})
+    socket.write('GET / HTTP/1.1\r\nHost: here\r\n\r\n')
+    await once(socket, 'data')
+  }
+  const ask = async (): Promise<string> => await fetch(`http://127.0.0.1:${port}/`).then((answer) => answer.text())
+  const answer = await ask().catch(ask)
+  expect(answer).toBe('here')
 })
