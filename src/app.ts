@@ -61,10 +61,11 @@ export const buildApp = async ({ server, handleWith, log, peer, user }: AppServi
   app.addContentTypeParser('application/json', { parseAs: 'string' }, app.getDefaultJsonParser('error', 'error'))
   app.decorateRequest('exchange', null)
   app.addHook('onError', async (request, _reply, error) => {
-    const { statusCode } = publicError(error)
-    const fields = { error, method: request.method, route: request.routeOptions.url }
-    if (statusCode >= 500) log.error(fields, 'a request failed')
-    else log.debug(fields, 'a request was refused')
+    const { statusCode, code } = publicError(error)
+    const fields = { method: request.method, route: request.routeOptions.url }
+    // Nobody who has a file, a peer that has gone, a full disk: told to whoever asked, and no fault of this program.
+    if (statusCode >= 500 && code === 'PM_INTERNAL') log.error({ ...fields, error }, 'a request failed')
+    else log.debug({ ...fields, code }, 'a request was refused')
   })
   app.setErrorHandler(async (error, _request, reply) => {
     const { statusCode, code, message } = publicError(error)

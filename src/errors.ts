@@ -102,9 +102,9 @@ export const UploadIncomplete = createError<[options?: Cause]>(
 // What ends the start, each a sentence for the terminal.
 export const CannotStart = createError<[sentence: string, options?: Cause]>('PM_CANNOT_START', '%s', 500)
 /** One of CannotStart: another node has this home, so with homes of its own a node takes the next one. */
-export const HomeInUse = createError<[options?: Cause]>(
+export const HomeInUse = createError<[folder: string, options?: Cause]>(
   'PM_HOME_IN_USE',
-  'this folder is used by another portmesh',
+  'this folder is used by another portmesh: %s',
   500,
   // instanceof follows the chain of prototypes, which is all that a base is used for here.
   CannotStart as unknown as ErrorConstructor,

@@ -201,10 +201,12 @@ const build = async (
         signal: stopping.signal,
         onTrouble: (error) => log.warn({ error }, 'the published files could not be looked at'),
       })
+      print(`the folder of this node is ${folder}; Ctrl-C stops it`)
       print(`portmesh ready at http://${ownAddress}/`)
     },
     stop: async () => {
       if (stopping.signal.aborted) return
+      print('stopping')
       await keepAlive.tellLeaving()
       stopping.abort()
       await keepAlive.stop()

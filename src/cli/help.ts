@@ -21,8 +21,8 @@ Options                 What it does                                 Default
   --ports FILE          the list of ports a node may use             ports.txt beside
                         (PORTMESH_PORTS)                             package.json
   --files DIR           the node's folder: what it can share and     files/<port> beside
-                        what it receives; with mesh, the folder      package.json
-                        of all their folders (PORTMESH_FILES)
+                        what you add on its page; with mesh, the     package.json
+                        folder of all their folders (PORTMESH_FILES)
   --name NAME           what others see (PORTMESH_NAME)              you and this computer
   --interval SECONDS    pause between two rounds of asking who is    10
                         there, ${MIN_INTERVAL_MS / SECOND_MS} to ${MAX_INTERVAL_MS / SECOND_MS} (PORTMESH_INTERVAL)

@@ -1,5 +1,5 @@
 /** One home, one process: a lock that the system itself takes back when its holder ends, however it ends. */
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CannotStart, HomeInUse } from '../errors.ts'
@@ -24,7 +24,7 @@ export const lockFolder = async (folder: string, waitMs: number): Promise<Folder
     const lock = tryLock(join(folder, 'lock'))
     if (lock) return lock
     const leftMs = until - performance.now()
-    if (leftMs <= 0) throw new HomeInUse()
+    if (leftMs <= 0) throw new HomeInUse(dirname(folder))
     await sleep(Math.min(RETRY_MS, leftMs))
   }
 }

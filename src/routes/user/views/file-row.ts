@@ -56,7 +56,7 @@ export const ownName = ({ self }: Pick<Desk, 'self'>, entry: CatalogueEntry): st
 export const fileRow = (desk: Desk, entry: CatalogueEntry, now: number, sameName = false): FileRow => {
   const others = otherHolders(desk, entry)
   const mine = ownName(desk, entry)
-  const name = entry.names[0] ?? ''
+  const name = mine ?? entry.names[0] ?? ''
   const whos = whosOf(desk, others, mine !== undefined)
   return {
     id: rowId(entry),
