@@ -50,6 +50,13 @@ export const PublishAnswer = Type.Object({
 })
 export type PublishAnswer = Static<typeof PublishAnswer>
 
+/** POST /uploaded: as many as one upload may bring. */
+export const MAX_FILES_AT_ONCE = 10_000
+export const PublishManyBody = Type.Object({
+  name: Type.Array(Type.String({ minLength: 1 }), { minItems: 1, maxItems: MAX_FILES_AT_ONCE }),
+})
+export const PublishManyAnswer = Type.Object({ files: Type.Array(PublishAnswer) })
+
 /** 202, when the answer was not waited for. */
 export const PublishBegun = Type.Object({ name: Type.String(), state: Type.Enum(FILE_STATES) })
 

@@ -56,4 +56,6 @@ export type NodesAnswer = Static<typeof NodesAnswer>
 
 export const NodesQuery = Type.Object({ page: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })) })
 
-export const NodeParams = Type.Object({ id: Type.String({ pattern: '^[0-9a-f]{64}$' }) })
+/** Identity, in hex. */
+export const NodeId = Type.String({ pattern: '^[0-9a-f]{64}$' })
+export const NodeParams = Type.Object({ id: NodeId })

@@ -13,4 +13,4 @@ export const Paging = {
   size: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_PAGE_SIZE })),
 }
 
-export const PageQuery = Type.Object({ page: Paging.page, size: Paging.size })
+export const FilesQuery = Type.Object(Paging)

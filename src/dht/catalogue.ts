@@ -51,11 +51,21 @@ interface Content {
   folded: string
 }
 
+/** All contents in one order. */
+interface Order {
+  readonly sorted: readonly Content[]
+  /** Changed, new or gone since, and whether they stand in `sorted`, where they do not belong any more. */
+  readonly stale: Map<Content, boolean>
+}
+
+/** So few are always worth their places. */
+const MAX_STALE = 1_000
+
 export class Catalogue {
   readonly #contents = new Map<string, Content>()
   readonly #byRoot = new Map<string, Set<Content>>()
   readonly #byHash = new Map<string, Set<Content>>()
-  #sorted = new Map<Sort, readonly Content[]>()
+  readonly #orders = new Map<Sort, Order>()
 
   get count(): number {
     return this.#contents.size
@@ -64,7 +74,6 @@ export class Catalogue {
   change({ id, removed, added }: RowChange): void {
     for (const file of removed) this.#remove(id, file)
     for (const file of added) this.#add(id, file)
-    if (removed.length > 0 || added.length > 0) this.#sorted = new Map()
   }
 
   /** Every content that goes by a hash or a root. More than one: somebody lies, or chose them so. */
@@ -91,17 +100,38 @@ export class Catalogue {
     return { total: fits.length, entries: fits.slice(from, from + pageSize).map(entryOf) }
   }
 
+  /** Sorted once; later what changed is taken out and put where it belongs now. */
   #inOrder(sort: Sort): readonly Content[] {
-    const known = this.#sorted.get(sort)
-    if (known) return known
-    const sorted = [...this.#contents.values()].sort(ORDERS[sort])
-    this.#sorted.set(sort, sorted)
-    return sorted
+    const order = this.#orders.get(sort)
+    if (!order) {
+      const sorted = [...this.#contents.values()].sort(ORDERS[sort])
+      this.#orders.set(sort, { sorted, stale: new Map() })
+      return sorted
+    }
+    if (order.stale.size > 0) {
+      const { sorted, stale } = order
+      const moved = [...stale.values()].includes(true)
+      const kept = moved ? sorted.filter((content) => !stale.has(content)) : sorted
+      const fresh = [...stale.keys()].filter((content) => content.by.size > 0).sort(ORDERS[sort])
+      this.#orders.set(sort, { sorted: merged(kept, fresh, ORDERS[sort]), stale: new Map() })
+      return this.#inOrder(sort)
+    }
+    return order.sorted
+  }
+
+  #changed(content: Content, isNew = false): void {
+    content.entry = undefined
+    for (const [sort, { sorted, stale }] of this.#orders) {
+      if (!stale.has(content)) stale.set(content, !isNew)
+      // To sort anew costs less then, and nobody may be looking.
+      if (stale.size > MAX_STALE && stale.size > sorted.length / 4) this.#orders.delete(sort)
+    }
   }
 
   #add(id: string, file: SharedFile): void {
     const key = keyOf(file)
     let content = this.#contents.get(key)
+    const isNew = content === undefined
     if (!content) {
       content = { root: file.root, hash: file.hash, size: file.size, by: new Map(), entry: undefined, folded: '' }
       this.#contents.set(key, content)
@@ -110,7 +140,7 @@ export class Catalogue {
     }
     const names = content.by.get(id) ?? new Map<string, number>()
     content.by.set(id, names.set(file.name, file.publishedMs))
-    content.entry = undefined
+    this.#changed(content, isNew)
   }
 
   #remove(id: string, file: SharedFile): void {
@@ -118,13 +148,37 @@ export class Catalogue {
     const content = this.#contents.get(key)
     const names = content?.by.get(id)
     if (!content || !names?.delete(file.name)) return
-    content.entry = undefined
+    this.#changed(content)
     if (names.size === 0) content.by.delete(id)
     if (content.by.size > 0) return
     this.#contents.delete(key)
     unindex(this.#byRoot, file.root, content)
     unindex(this.#byHash, file.hash, content)
   }
+}
+
+/** Put some into many, both in order. */
+const merged = (
+  many: readonly Content[],
+  some: readonly Content[],
+  order: (a: Content, b: Content) => number,
+): readonly Content[] => {
+  const pieces: (readonly Content[])[] = []
+  let from = 0
+  for (const content of some) {
+    // Binary search for the first that comes after it: comparing names is what costs.
+    let low = from
+    let high = many.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const there = many[middle]
+      if (there && order(there, content) < 0) low = middle + 1
+      else high = middle
+    }
+    pieces.push(many.slice(from, low), [content])
+    from = low
+  }
+  return many.slice(0, 0).concat(...pieces, many.slice(from))
 }
 
 /** Upper and lower case, composed and decomposed letters alike. */
@@ -167,12 +221,14 @@ const matches = (content: Content, words: readonly string[], kind: Kind | undefi
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 const collator = new Intl.Collator(undefined, { numeric: true })
+const byRoot = (a: Content, b: Content): number => compare(a.root, b.root) || compare(a.hash, b.hash) || a.size - b.size
+/** Complete, like each order below: no two contents are equal, so there is one order, however it was come by. */
 const byName = (a: Content, b: Content): number =>
-  collator.compare(entryOf(a).names[0] ?? '', entryOf(b).names[0] ?? '')
+  collator.compare(entryOf(a).names[0] ?? '', entryOf(b).names[0] ?? '') || byRoot(a, b)
 
 const ORDERS: Readonly<Record<Sort, (a: Content, b: Content) => number>> = {
   new: (a, b) => entryOf(b).publishedMs - entryOf(a).publishedMs || byName(a, b),
-  name: (a, b) => byName(a, b) || compare(a.root, b.root),
+  name: byName,
   size: (a, b) => b.size - a.size || byName(a, b),
   holders: (a, b) => b.by.size - a.by.size || byName(a, b),
 }

@@ -22,6 +22,8 @@ const cleanUp = (work: () => Promise<void>): void => void endings.unshift(work)
 let browser: Browser
 let ana: RunningNode
 let alone: RunningNode
+let benId: string
+let chloeId: string
 
 /** Ana has files in every state, Ben has published, Chloé has published and is away. */
 beforeAll(async () => {
@@ -48,6 +50,9 @@ beforeAll(async () => {
     ({ total }) => total === FILES.length + 3,
   )
   await writeFile(join(ana.home, 'changed.docx'), 'other content')
+  const idOf = async (node: RunningNode) => (await ask<{ id: string }>(node.url, '/')).id
+  benId = await idOf(ben)
+  chloeId = await idOf(chloe)
   await chloe.stop()
   await until(
     () => nodesOf(ana.url),
@@ -67,6 +72,9 @@ const PAGES = (): readonly (readonly [name: string, url: string])[] => [
   ['nothing found', `${ana.url}?q=budgte`],
   ['my files', `${ana.url}myfiles`],
   ['nodes', `${ana.url}nodes`],
+  ['a node', `${ana.url}nodes/${benId}`],
+  ['a node that is away', `${ana.url}nodes/${chloeId}`],
+  ['help', `${ana.url}help`],
   ['question', `${ana.url}myfiles/${encodeURIComponent(`album/${LONG}.flac`)}/upload`],
   ['error', `${ana.url}nowhere`],
   ['welcome', alone.url],
@@ -98,10 +106,18 @@ test('what comes and goes on a page breaks none either', async () => {
   await live(page)
   await page.getByRole('button', { name: 'Unpublish mine.ods' }).click()
   await page.locator('.toast').waitFor()
-  await page.evaluate('document.getElementById("stopped").hidden = false')
+  for (const id of ['stopped', 'sending', 'kept', 'drop'])
+    await page.evaluate(`document.getElementById("${id}").hidden = false`)
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme })
     expect([colorScheme, await violations(page)]).toEqual([colorScheme, []])
+  }
+  for (const width of [320, 1280]) {
+    await page.setViewportSize({ width, height: 800 })
+    for (const note of ['#sending', '#kept', '.toast', '#drop']) {
+      const { x = -1, width: wide = 0 } = (await page.locator(note).boundingBox()) ?? {}
+      expect([note, width, x >= 0, x + wide <= width]).toEqual([note, width, true, true])
+    }
   }
   await page.locator('.toast').getByRole('button').click()
   await page.getByRole('button', { name: 'Unpublish mine.ods' }).waitFor()
@@ -159,14 +175,15 @@ test('the keyboard reaches everything in reading order, and says what it is on',
       ),
     )
   }
-  expect(stops.slice(0, 7)).toEqual([
+  expect(stops.slice(0, 8)).toEqual([
     'Skip to the page',
     'portmesh',
     'On the mesh',
     'My files',
     'Nodes',
+    'Help',
     'Publish files',
     expect.stringContaining('Search the mesh'),
   ])
-  expect(stops.slice(7, 12)).toEqual(['All', 'Documents', 'Pictures', 'Video', 'Music'])
+  expect(stops.slice(8, 12)).toEqual(['All', 'Documents', 'Pictures', 'Video'])
 })

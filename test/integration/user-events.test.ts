@@ -163,6 +163,20 @@ describe('a page that is open', () => {
     expect(targetsOf(third)).toContain(`#n-${BEN.id.slice(0, 12)}`)
   })
 
+  test('of one node sees what it publishes, when it goes, and when it is forgotten', async () => {
+    const scope = await startScope()
+    scope.meet({ ...BEN, files: [file('one.pdf')] })
+    const stream = await listen(scope, `/events?view=node&id=${BEN.id}`)
+    expect(targetsOf(await stream.next(1))).toEqual(['#node', '#q', '#about', '#shared'])
+    scope.meet({ ...BEN, files: [file('one.pdf'), file('two.pdf')] })
+    expect((await stream.next(2)).data).toContain('two')
+    scope.table.gone(BEN.address)
+    expect((await stream.next(3)).data).toContain('Away since')
+    scope.table.forget(BEN.id)
+    expect((await stream.next(4)).data).toContain('Not in the table any more')
+    expect((await scope.ask(`/events?view=node&id=${BEN.id}`, { headers: HTMX })).status).toBe(404)
+  })
+
   test('that welcomes becomes the list with the first file', async () => {
     const scope = await startScope()
     const stream = await listen(scope, '/events?view=first')

@@ -42,6 +42,8 @@ describe('another site', () => {
   test.each<[string, number, Ask]>([
     ['/', 200, { headers: { ...BROWSER, ...foreign } }],
     ['/nodes', 200, { headers: { ...BROWSER, ...foreign } }],
+    ['/help', 200, { headers: { ...BROWSER, ...foreign } }],
+    [`/nodes/${'a'.repeat(64)}`, 403, { headers: { ...BROWSER, ...foreign } }],
     ['/?q=x', 200, { headers: { ...BROWSER, 'sec-fetch-site': 'same-site' } }],
     ['/', 403, { headers: { ...foreign, 'sec-fetch-mode': 'no-cors' } }],
     ['/', 403, { headers: { ...foreign, 'sec-fetch-mode': 'cors' } }],

@@ -267,6 +267,5 @@ describe('negotiation', () => {
     }
     expect(await led('/getfile/available?q=a%20b&sort=name')).toEqual([303, '/?q=a+b&sort=name'])
     expect(await led('/myfiles/uploaded')).toEqual([303, '/myfiles?show=published'])
-    expect(await led(`/nodes/${BEN.id}`)).toEqual([303, `/nodes#n-${BEN.id.slice(0, 12)}`])
   })
 })

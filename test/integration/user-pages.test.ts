@@ -26,6 +26,10 @@ describe('foreign text', () => {
       '/myfiles',
       `/myfiles?q=${asked}`,
       '/nodes',
+      '/help',
+      `/nodes/${BEN.id}`,
+      `/nodes/${BEN.id}?q=${asked}`,
+      `/nodes/${CHLOE.id}`,
       `/myfiles/${asked}/upload`,
       `/myfiles/${asked}/clear`,
       '/<img>',
@@ -148,9 +152,17 @@ describe('what is not built yet', () => {
     await writeFile(join(scope.home, 'mine.ods'), 'mine')
     scope.meet({ ...BEN, files: [file('film.mp4')] })
     const seen = new Set<string>()
-    for (const path of ['/', '/myfiles', '/nodes', '/myfiles/mine.ods/upload', '/nowhere']) {
+    for (const path of [
+      '/',
+      '/myfiles',
+      '/nodes',
+      `/nodes/${BEN.id}`,
+      '/help',
+      '/myfiles/mine.ods/upload',
+      '/nowhere',
+    ]) {
       const html = await page(scope, path)
-      expect(html).not.toMatch(/transfers|\bhelp\b|drop files|Pause|When back|Add by address|href="#"/i)
+      expect(html).not.toMatch(/transfers|Pause|this network|When back|Add by address|href="#"/i)
       for (const [, href = ''] of html.matchAll(/(?:href|src)="(\/[^"]*)"/g))
         seen.add(href.replaceAll('&amp;', '&').replace(/#.*/, ''))
     }

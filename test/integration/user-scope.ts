@@ -56,6 +56,8 @@ export interface Scope extends Pick<UserDeps, 'place' | 'published' | 'table' | 
   /** What a peer sends in place of the content, by hash. */
   readonly sends: Map<string, (signal: AbortSignal) => AsyncIterable<Uint8Array>>
   readonly stopping: AbortController
+  /** Every address of the scope: `GET /myfiles`. */
+  readonly routes: readonly string[]
   /** What was given to the log. */
   readonly troubles: string[]
 }
@@ -77,7 +79,7 @@ export const HTMX = {
 export const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 export const idOf = (name: string): string => hashOf(Buffer.from(name))
 
-export const startScope = async ({ name = 'Ana’s laptop' } = {}): Promise<Scope> => {
+export const startScope = async ({ name = 'Ana’s laptop', stallMs = 30_000 } = {}): Promise<Scope> => {
   const folder = await tempDir()
   const news = new News()
   const home = new Home(folder)
@@ -126,6 +128,7 @@ export const startScope = async ({ name = 'Ana’s laptop' } = {}): Promise<Scop
       }),
     onTrouble: (what) => void troubles.push(what),
     stopping: stopping.signal,
+    stallMs,
   }
   const app = Fastify({
     serverFactory: (handler) => server.on('request', handler),
@@ -134,6 +137,8 @@ export const startScope = async ({ name = 'Ana’s laptop' } = {}): Promise<Scop
     exposeHeadRoutes: false,
     ajv: { customOptions: { removeAdditional: false } },
   })
+  const routes: string[] = []
+  app.addHook('onRoute', ({ method, url }) => void routes.push(...[method].flat().map((each) => `${each} ${url}`)))
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'string' }, app.getDefaultJsonParser('error', 'error'))
   await app.register(userRoutes, deps)
@@ -162,6 +167,7 @@ export const startScope = async ({ name = 'Ana’s laptop' } = {}): Promise<Scop
     news,
     sends,
     stopping,
+    routes,
     troubles,
     ask: async (path, { method = 'GET', headers, body } = {}) => {
       const answer = await request(url + path, {

@@ -1,6 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { until } from '../helpers/api.ts'
 import { BROWSER, HTMX, hashOf, type Scope, startScope } from './user-scope.ts'
@@ -121,7 +123,7 @@ describe('files from the browser', () => {
     const scope = await startScope()
     scope.place.freeSpace = async () => 1_000
     const answer = await upload(scope, [part('fits.txt', 'x'), part('large.bin', Buffer.alloc(5_000))])
-    expect([answer.status, answer.json()]).toMatchObject([400, { error: { code: 'PM_UPLOAD_INCOMPLETE' } }])
+    expect([answer.status, answer.json()]).toMatchObject([507, { error: { code: 'PM_DISK_FULL' } }])
     expect(await inHome(scope)).toEqual(['fits.txt'])
   })
 
@@ -135,6 +137,137 @@ describe('files from the browser', () => {
     expect((await scope.ask('/myfiles', { method: 'POST' })).status).toBe(415)
     expect(await inHome(scope)).toEqual([])
   })
+})
+
+describe('a body that stalls', () => {
+  /** Send the head of a request, then a piece of the body from time to time. @returns what is answered until the end. */
+  const trickle = async (scope: Scope, path: string, type: string, pieces: Iterable<Buffer>, pauseMs = 50) => {
+    const length = path === '/myfiles' ? 9_000_000 : 7_000
+    const socket = connect(scope.port, '127.0.0.1')
+    let answer = ''
+    let ended = false
+    socket.on('data', (chunk) => {
+      answer += chunk
+    })
+    socket.on('error', () => {})
+    socket.on('close', () => {
+      ended = true
+    })
+    socket.write(
+      `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1:${scope.port}\r\ncontent-type: ${type}\r\ncontent-length: ${length}\r\n\r\n`,
+    )
+    for (const piece of pieces) {
+      if (ended) break
+      socket.write(piece)
+      await sleep(pauseMs)
+    }
+    await until(
+      async () => ended,
+      (is) => is,
+    )
+    return answer
+  }
+  const cut = (bytes: number) => part('slow.bin', Buffer.alloc(bytes + 1_000)).subarray(0, bytes)
+
+  test.each([
+    ['in the middle of a file', [cut(100_000)]],
+    ['before the first file', [Buffer.from(`--${BOUNDARY}\r\n`)]],
+    ['a little at a time', [cut(1_000), ...Array.from({ length: 40 }, () => Buffer.alloc(1_000))]],
+  ])('%s is ended with a word, and nothing of it is kept', async (_where, pieces) => {
+    const scope = await startScope({ stallMs: 300 })
+    const begin = performance.now()
+    const answer = await trickle(scope, '/myfiles', TYPE['content-type'], pieces)
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /)
+    expect(answer).toContain('PM_UPLOAD_INCOMPLETE')
+    expect(performance.now() - begin).toBeLessThan(2_000)
+    expect(await inHome(scope)).toEqual([])
+    expect(await readdir(join(scope.home, '.portmesh', 'partial'))).toEqual([])
+  })
+
+  test('is let be as long as it keeps coming', async () => {
+    const scope = await startScope({ stallMs: 300 })
+    const body = Buffer.concat([part('steady.bin', Buffer.alloc(1_500_000)), END])
+    const answer = await scope.ask('/myfiles', {
+      method: 'POST',
+      headers: TYPE,
+      body: Readable.from(
+        (async function* () {
+          for (let at = 0; at < body.length; at += 150_000) {
+            yield body.subarray(at, at + 150_000)
+            await sleep(200)
+          }
+        })(),
+      ),
+    })
+    expect(answer.status).toBe(201)
+    expect(await inHome(scope)).toEqual(['steady.bin'])
+  })
+
+  test('is ended for every other address too', async () => {
+    const scope = await startScope({ stallMs: 300 })
+    const type = 'application/x-www-form-urlencoded'
+    expect(await trickle(scope, '/uploaded', type, [Buffer.from('name=')])).not.toContain(' 200 ')
+  })
+})
+
+describe('several files at once', () => {
+  const publish = (scope: Scope, names: readonly string[], headers: Record<string, string> = {}) =>
+    scope.ask('/uploaded', {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+      body: new URLSearchParams(names.map((name): [string, string] => ['name', name])).toString(),
+    })
+
+  test('are published by one request, also by their names alone', async () => {
+    const scope = await startScope()
+    await upload(scope, [part('a.txt', 'a'), part('album/b.txt', 'b')])
+    const answer = await publish(scope, ['a.txt', 'album/b.txt', 'a.txt'])
+    expect(answer.json<{ files: { name: string }[] }>().files.map(({ name }) => name)).toEqual(['a.txt', 'album/b.txt'])
+    const none = await publish(scope, ['none.txt'])
+    expect([none.status, none.json()]).toMatchObject([404, { error: { code: 'PM_NO_SUCH_FILE' } }])
+    expect((await publish(scope, [])).status).toBe(400)
+  })
+
+  test('as JSON are the same', async () => {
+    const scope = await startScope()
+    await upload(scope, [part('a.txt', 'a')])
+    const options = { method: 'POST', headers: { 'content-type': 'application/json' } } as const
+    const answer = await scope.ask('/uploaded', { ...options, body: JSON.stringify({ name: ['a.txt'] }) })
+    expect(answer.json()).toMatchObject({ files: [{ name: 'a.txt', alreadyOn: [] }] })
+  })
+
+  test('from a page are told as one, and what could not be published does not hold up the others', async () => {
+    const scope = await startScope()
+    await upload(scope, [part('a.txt', 'a'), part('b.txt', 'b')])
+    const answer = await publish(scope, ['a.txt', 'none.txt', 'b.txt'], HTMX)
+    expect(answer.text).toMatch(/2 files (published|are being prepared)/)
+    await until(
+      async () => scope.published.files().size,
+      (size) => size === 2,
+    )
+    expect((await publish(scope, ['none.txt', 'nothing.txt'], HTMX)).text).toContain('Nothing was published.')
+  })
+
+  test('ten thousand of them fit into one request', async () => {
+    const scope = await startScope()
+    const names = Array.from({ length: 10_000 }, (_, at) => `album/a long name of a song that has a number ${at}.flac`)
+    expect((await publish(scope, names)).json()).toMatchObject({ error: { code: 'PM_NO_SUCH_FILE' } })
+    expect((await publish(scope, [...names, 'one more'])).status).toBe(400)
+  })
+})
+
+test('an uploaded file is in the next list without another walk, and not twice after it', async () => {
+  const scope = await startScope()
+  const list = async () =>
+    (await scope.ask('/myfiles')).json<{ files: { name: string }[] }>().files.map(({ name }) => name)
+  await upload(scope, [part('a.txt', 'a')])
+  expect(await list()).toEqual(['a.txt'])
+  for (const name of ['b.txt', 'c.txt']) await upload(scope, [part(name, name)])
+  expect(await list()).toEqual(['c.txt', 'b.txt', 'a.txt'])
+  await scope.published.publish('a.txt')
+  await sleep(2_100)
+  // In the order of the disk now, whose clock may tick more slowly than files come.
+  expect((await list()).toSorted()).toEqual(['a.txt', 'b.txt', 'c.txt'])
 })
 
 describe('a page', () => {

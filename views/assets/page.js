@@ -97,28 +97,8 @@
     true,
   )
 
-  /* Files: chosen is sent. */
-
-  document.addEventListener('change', ({ target }) => {
-    if (target.type !== 'file' || target.files.length === 0) return
-    const note = addToast(`Adding ${countOf(target.files.length, 'file')}`)
-    const { form } = target
-    form.addEventListener('htmx:finally:request', () => note.remove(), { once: true })
-    form.requestSubmit()
-    // The same file can be chosen again.
-    target.value = ''
-  })
-
   /* Toasts: ten seconds, longer under the pointer or the focus, three at most. */
 
-  const addToast = (text) => {
-    const toast = document.createElement('div')
-    toast.className = 'toast'
-    toast.append(Object.assign(document.createElement('span'), { textContent: text }))
-    toast.dataset.stays = ''
-    byId('toasts').append(toast)
-    return toast
-  }
   const age = (toast) => {
     let timer
     const leave = () => {
@@ -176,7 +156,7 @@
     noteWords()
     new MutationObserver((records) => {
       for (const { addedNodes } of records) {
-        for (const node of addedNodes) if (node.matches?.('.toast:not([data-stays])')) age(node)
+        for (const node of addedNodes) if (node.matches?.('.toast')) age(node)
       }
       const toasts = byId('toasts').children
       while (toasts.length > MAX_TOASTS) toasts[0].remove()

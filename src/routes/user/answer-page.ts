@@ -9,6 +9,9 @@ import { fileRow, goneRow, rowId } from './views/file-row.ts'
 import { myFileParts } from './views/my-files.ts'
 import { keyOf } from './views/parts.ts'
 
+/** As a page has; the others follow with its stream. */
+const MAX_ROWS = 50
+
 /** Into the page that is there, or back to it. */
 export const answerPage = async (
   desk: Desk,
@@ -21,6 +24,7 @@ export const answerPage = async (
   const wanted = new Set(names)
   const rows = files
     .filter(({ name }) => wanted.has(name))
+    .slice(0, MAX_ROWS)
     .flatMap((file) => [...myFileParts(desk, file), ...meshRow(desk, file.file)])
   return sendHtml(reply, toHtml([...rows, ...parts]))
 }

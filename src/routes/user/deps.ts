@@ -34,4 +34,6 @@ export interface UserDeps {
   readonly onTrouble?: (what: string, error: unknown) => void
   /** Aborted when the node begins to stop: every `/events` stream ends then. */
   readonly stopping: AbortSignal
+  /** How long a body may stall, ms; 30 s when left out. */
+  readonly stallMs?: number
 }

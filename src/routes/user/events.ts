@@ -1,6 +1,7 @@
 /** What happens, as it happens: parts of a page that is open, or JSON for a program. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type EventsQuery, EventsQuery as EventsQuerySchema } from '../../api/catalogue.ts'
+import { UnknownPeer } from '../../errors.ts'
 import type { Topic } from '../../news.ts'
 import { catalogueAnswer } from './available.ts'
 import type { Desk } from './desk.ts'
@@ -11,6 +12,7 @@ import { type Part, render, sendHtml, toPartial } from './render.ts'
 import type { Feed } from './streams.ts'
 import { firstView, homeView } from './views/home.ts'
 import { myFilesView } from './views/my-files.ts'
+import { nodeView } from './views/node.ts'
 import { nodesView } from './views/nodes.ts'
 import { address } from './views/shell.ts'
 
@@ -36,7 +38,8 @@ export const eventsRoute: FastifyPluginAsyncTypebox<Desk> = async (app, desk) =>
     }
     const feed = view ? pageFeed(desk, view, query) : programFeed(desk)
     const stream = desk.streams.open(feed, (error) => desk.onTrouble('an event stream failed', error))
-    return reply.type('text/event-stream').send(stream)
+    // Nothing follows a stream on its connection: a node that stops need not wait for it to be idle for long.
+    return reply.header('connection', 'close').type('text/event-stream').send(stream)
   })
 }
 
@@ -50,6 +53,11 @@ const viewOf = (desk: Desk, query: EventsQuery): LiveView | undefined => {
       return myFilesView(desk, query)
     case 'nodes':
       return nodesView(desk, query.page ?? 1)
+    case 'node': {
+      const peer = desk.table.get(query.id ?? '')
+      if (!peer) throw new UnknownPeer()
+      return nodeView(desk, peer, query)
+    }
     case undefined:
       return undefined
   }
@@ -71,6 +79,7 @@ const pageFeed = (desk: Desk, view: LiveView, query: EventsQuery): Feed => {
     listen: (onNews) => {
       const ends = [
         ...TOPICS.map((topic) => desk.news.on(topic, onNews)),
+        desk.folder.listen(onNews),
         desk.notices.listen((part) => {
           notices.push(part)
           notices.splice(0, notices.length - MAX_NOTICES)
@@ -109,6 +118,12 @@ const programFeed = (desk: Desk): Feed => {
       const ends = TOPICS.map((topic) =>
         desk.news.on(topic, () => {
           told.add(topic)
+          onNews()
+        }),
+      )
+      ends.push(
+        desk.folder.listen(() => {
+          told.add('files')
           onNews()
         }),
       )

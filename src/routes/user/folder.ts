@@ -19,9 +19,12 @@ export interface Listing {
 }
 
 export interface Folder {
-  list(): Promise<Listing>
-  /** Something was put into the folder by us: the next list sees it. */
-  expire(): void
+  /** @param patience - wait for a walk, however long; else what the one before found is told, and `listen` when there is more. */
+  list(patience?: 'patient'): Promise<Listing>
+  /** A file was put into the folder by us: the next list has it, without another walk. */
+  put(file: Pick<HomeFile, 'name' | 'size'>): void
+  /** Told of every file that is put, and of a walk that somebody could not wait for. @returns a function that ends the listening. */
+  listen(listener: () => void): () => void
   /** What the last walk cost: who looks again and again leaves the disk alone for longer than that. */
   walkMs(): number
 }
@@ -33,6 +36,9 @@ const BURST_MS = 250
 /** A folder that takes long to walk is walked less often: at most this part of the time goes into it. */
 const REST_PER_WALK = 4
 
+/** A page waits so long for a walk: with 20,000 files one takes longer. */
+const PATIENCE_MS = 100
+
 interface Walked {
   readonly files: readonly HomeFile[]
   readonly complete: boolean
@@ -40,20 +46,33 @@ interface Walked {
 
 export const createFolder = ({ home, published, news }: { home: Home; published: Published; news: News }): Folder => {
   let walked: Promise<Walked> | undefined
+  let last: Walked | undefined
+  let awaited = false
   let running = false
   let begunMs = 0
   let costMs = 0
   let told = false
+  /** Put since the walk began that is known. */
+  const arrived = new Map<string, HomeFile>()
+  const listeners = new Set<() => void>()
   news.on('files', () => {
     told = true
   })
+  const tell = (): void => {
+    for (const listener of listeners) listener()
+  }
   const walk = async (): Promise<Walked> => {
+    const before = [...arrived.values()]
     try {
       const { files, complete } = await home.walk()
-      return { files: [...files].sort(latestFirst), complete }
+      for (const file of before) if (arrived.get(file.name) === file) arrived.delete(file.name)
+      last = { files: [...files].sort(latestFirst), complete }
+      return last
     } finally {
       running = false
       costMs = performance.now() - begunMs
+      if (awaited) tell()
+      awaited = false
     }
   }
   const isFresh = (): boolean => {
@@ -68,17 +87,36 @@ export const createFolder = ({ home, published, news }: { home: Home; published:
     walked = walk()
     return walked
   }
+  const soon = async (coming: Promise<Walked>): Promise<Walked> => {
+    if (!running || !last) return await coming
+    const { promise: enough, resolve } = Promise.withResolvers<undefined>()
+    const timer = setTimeout(resolve, PATIENCE_MS, undefined)
+    const found = await Promise.race([coming, enough]).finally(() => clearTimeout(timer))
+    if (found) return found
+    awaited = true
+    return last
+  }
   return {
-    list: async () => join(await latest(), published),
-    expire: () => {
-      walked = undefined
+    list: async (patience) => {
+      const known = patience === 'patient' ? await latest() : await soon(latest())
+      return join(known, [...arrived.values()].reverse(), published)
+    },
+    put: ({ name, size }) => {
+      arrived.set(name, { name, size, modifiedMs: Date.now(), publishable: true })
+      tell()
+    },
+    listen: (listener) => {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
     },
     walkMs: () => costMs,
   }
 }
 
-const join = ({ files, complete }: Walked, published: Published): Listing => {
-  const there = new Set(files.map(({ name }) => name))
+const join = ({ files: walked, complete }: Walked, arrived: readonly HomeFile[], published: Published): Listing => {
+  const known = new Set(walked.map(({ name }) => name))
+  const files = arrived.length === 0 ? walked : [...arrived.filter(({ name }) => !known.has(name)), ...walked]
+  const there = arrived.length === 0 ? known : new Set(files.map(({ name }) => name))
   const others = published.entries().filter(({ name }) => !there.has(name))
   return {
     complete,

@@ -7,6 +7,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The GET form of something that changes state. */
     changes?: boolean
+    /** A body that may take as long as it needs, as long as it keeps coming. */
+    upload?: boolean
   }
 }
 
@@ -24,7 +26,7 @@ const HEADERS = {
 } as const
 
 /** What a link from somewhere else may open, another node's page above all. */
-const OPEN_TO_LINKS: ReadonlySet<string> = new Set(['/', '/nodes'])
+const OPEN_TO_LINKS: ReadonlySet<string> = new Set(['/', '/nodes', '/help'])
 
 /**
  * Put the headers of every answer, then let pass or refuse.

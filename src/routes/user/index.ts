@@ -11,6 +11,7 @@ import { deskOf } from './desk.ts'
 import { eventsRoute } from './events.ts'
 import { getfileRoutes } from './getfile.ts'
 import { admit } from './guard.ts'
+import { helpRoute } from './help.ts'
 import { answerError } from './mishaps.ts'
 import { myFilesRoutes } from './myfiles.ts'
 import { nodesRoutes } from './nodes.ts'
@@ -18,6 +19,7 @@ import { pageRoutes } from './pages.ts'
 import { publishRoutes } from './publish.ts'
 import { VIEWS_FOLDER } from './render.ts'
 import { uploadRoute } from './upload.ts'
+import { STALL_MS, watchBody } from './watchdog.ts'
 
 const HTMX_FOLDER = dirname(createRequire(import.meta.url).resolve('htmx.org'))
 const HTMX_FILES: ReadonlySet<string> = new Set(['/htmx.min.js', '/ext/hx-sse.min.js'])
@@ -35,6 +37,11 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserDeps> = async (app, deps)
   app.setErrorHandler<FastifyError>((error, request, reply) => answerError(desk, error, request, reply))
   app.addHook('onRequest', async (request, reply) => {
     if (!admit(desk.self, request, reply)) return reply
+    // An upload has its own, which answers in words.
+    const { method, raw, routeOptions } = request
+    if (method !== 'GET' && method !== 'HEAD' && !routeOptions.config?.upload) {
+      watchBody(raw, desk.stallMs ?? STALL_MS, () => raw.destroy())
+    }
   })
   await app.register(formbody)
   await app.register(staticFiles, { ...ASSETS, root: join(VIEWS_FOLDER, 'assets'), prefix: '/assets/' })
@@ -52,6 +59,7 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserDeps> = async (app, deps)
   await app.register(availableRoute, desk)
   await app.register(getfileRoutes, desk)
   await app.register(eventsRoute, desk)
+  await app.register(helpRoute, desk)
 }
 
 /** As the scope answers errors, for those outside of its routes: no such address, an address that cannot be read. The same guard. */

@@ -108,6 +108,11 @@ const MISHAPS: Readonly<Record<string, Mishap>> = {
     text: 'What did not fit was not kept. Make some room and try again.',
     ...TO_FILES,
   },
+  PM_CANNOT_WRITE: {
+    title: 'Your folder cannot be written',
+    text: 'Nothing was kept. The disk, or the folder, does not let portmesh write into it.',
+    ...TO_FILES,
+  },
   PM_UPLOAD_INCOMPLETE: {
     title: 'Not all of it arrived',
     text: 'The file that was cut short was not kept. Choose it again.',

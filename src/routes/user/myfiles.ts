@@ -27,7 +27,7 @@ export const myFilesRoutes: FastifyPluginAsyncTypebox<Desk> = async (app, desk) 
 
 export const myFilesAnswer = async (desk: Desk, query: MyFilesQuery): Promise<MyFilesAnswer> => {
   const { page = 1, size = DEFAULT_PAGE_SIZE } = query
-  const listing = await desk.folder.list()
+  const listing = await desk.folder.list('patient')
   const found = filesThatFit(listing, query)
   const from = (page - 1) * size
   return { total: found.length, complete: listing.complete, files: found.slice(from, from + size).map(toAnswer) }

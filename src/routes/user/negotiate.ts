@@ -31,10 +31,10 @@ export const historyHeader = ({ headers }: FastifyRequest, address: string): [na
 ]
 
 /** Pages a form may lead back to. */
-const PAGES: ReadonlySet<string> = new Set(['/', '/myfiles', '/nodes'])
+const PAGES = /^\/(myfiles|nodes(\/[0-9a-f]{64})?)?$/
 
 /** Where a form without JavaScript goes when it has done its work: the page it stands on, else one that shows the result. */
 export const wayBack = ({ headers }: FastifyRequest, otherwise: string): string => {
   const from = URL.parse(headers.referer ?? '')
-  return from && PAGES.has(from.pathname) ? from.pathname + from.search : otherwise
+  return from && PAGES.test(from.pathname) ? from.pathname + from.search : otherwise
 }

@@ -1,7 +1,7 @@
 /** The table: who is there, and what each of them has published. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { NodeParams, NodesAnswer, NodesQuery, OtherNode } from '../../api/node.ts'
-import { DEFAULT_PAGE_SIZE, PageQuery } from '../../api/paging.ts'
+import { DEFAULT_PAGE_SIZE, FilesQuery } from '../../api/paging.ts'
 import type { SharedFile } from '../../dht/digest.ts'
 import type { Peer } from '../../dht/table.ts'
 import { UnknownPeer } from '../../errors.ts'
@@ -9,6 +9,8 @@ import type { Desk } from './desk.ts'
 import { sendList } from './live.ts'
 import { wantsFragment, wantsHtml } from './negotiate.ts'
 import { sendHtml } from './render.ts'
+import { sharedBy } from './shared.ts'
+import { nodeAddress, nodeList, nodePage } from './views/node.ts'
 import { nodesAddress, nodesList, nodesPage } from './views/nodes.ts'
 
 const FILES_IN_LIST = 100
@@ -21,21 +23,28 @@ export const nodesRoutes: FastifyPluginAsyncTypebox<Desk> = async (app, desk) =>
     return sendList(request, reply, { address: nodesAddress(page), parts: await nodesList(desk, page) })
   })
 
-  const schema = { params: NodeParams, querystring: PageQuery, response: { 200: OtherNode } }
+  const schema = { params: NodeParams, querystring: FilesQuery, response: { 200: OtherNode } }
   app.get('/nodes/:id', { schema }, async (request, reply) => {
-    const peer = desk.table.get(request.params.id)
+    const { id } = request.params
+    if (id === desk.self.id && wantsHtml(request)) return reply.redirect('/myfiles', 303)
+    const peer = desk.table.get(id)
     if (!peer) throw new UnknownPeer()
-    if (wantsHtml(request)) return reply.redirect(`/nodes#n-${peer.id.slice(0, 12)}`, 303)
-    const { page = 1, size = DEFAULT_PAGE_SIZE } = request.query
+    const { query } = request
+    if (wantsHtml(request)) {
+      if (!wantsFragment(request)) return sendHtml(reply, await nodePage(desk, peer, query))
+      return sendList(request, reply, {
+        address: nodeAddress(peer.id, query),
+        parts: await nodeList(desk, peer, query),
+      })
+    }
+    const { q, page = 1, size = DEFAULT_PAGE_SIZE } = query
     const from = (page - 1) * size
-    return nodeAnswer(desk, peer, [...peer.files.values()].sort(newestFirst).slice(from, from + size))
+    return nodeAnswer(desk, peer, sharedBy(peer, q).slice(from, from + size))
   })
 }
 
 export const nodesAnswer = (desk: Desk): NodesAnswer => ({
-  nodes: desk.table
-    .all()
-    .map((peer) => nodeAnswer(desk, peer, [...peer.files.values()].sort(newestFirst).slice(0, FILES_IN_LIST))),
+  nodes: desk.table.all().map((peer) => nodeAnswer(desk, peer, sharedBy(peer).slice(0, FILES_IN_LIST))),
 })
 
 const nodeAnswer = ({ table }: Desk, peer: Peer, files: readonly SharedFile[]): OtherNode => ({
@@ -49,5 +58,3 @@ const nodeAnswer = ({ table }: Desk, peer: Peer, files: readonly SharedFile[]): 
   size: peer.size,
   files: files.map(({ name, size, hash, root }) => ({ name, size, hash, root })),
 })
-
-const newestFirst = (a: SharedFile, b: SharedFile): number => b.publishedMs - a.publishedMs

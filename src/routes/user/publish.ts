@@ -1,18 +1,30 @@
 /** Publish a file of the home, take one out, take all out. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { ClearAnswer, NameParams, PublishAnswer, PublishBegun } from '../../api/files.ts'
+import {
+  ClearAnswer,
+  NameParams,
+  PublishAnswer,
+  PublishBegun,
+  PublishManyAnswer,
+  PublishManyBody,
+} from '../../api/files.ts'
 import { NoBody } from '../../api/node.ts'
 import { answerPage, clearedRow } from './answer-page.ts'
 import type { Desk } from './desk.ts'
 import { isNavigation, prefersNotToWait, wantsHtml } from './negotiate.ts'
 import { toast } from './notices.ts'
-import { beginToPublish, publishAnswer } from './publishing.ts'
+import { addedNotice, beginToPublish, publishAll, publishAnswer } from './publishing.ts'
 import { render, sendHtml } from './render.ts'
 import { publishAction } from './views/file-row.ts'
 import { fileAddress } from './views/parts.ts'
 import { shell } from './views/shell.ts'
 import { countOf, shown } from './words.ts'
+
+/** Ten thousand names, percent-encoded. */
+const NAMES_LIMIT_BYTES = 4 * 1024 * 1024
+/** Who has added several files waits this much longer to hear that they are published, and not only on their way. */
+const PAGE_WAITS_MS = 500
 
 export const publishRoutes: FastifyPluginAsyncTypebox<Desk> = async (app, desk) => {
   const one = { params: NameParams, response: { 200: PublishAnswer, 202: PublishBegun } }
@@ -39,6 +51,14 @@ export const publishRoutes: FastifyPluginAsyncTypebox<Desk> = async (app, desk) 
       href: fileAddress(name, 'upload'),
       button: 'Publish',
     })
+  })
+
+  const many = { body: PublishManyBody, response: { 200: PublishManyAnswer } }
+  app.post('/uploaded', { schema: many, bodyLimit: NAMES_LIMIT_BYTES }, async (request, reply) => {
+    const names = [...new Set(request.body.name)]
+    if (!wantsHtml(request)) return { files: await publishAll(desk, names) }
+    await beginToPublish(desk, names, PAGE_WAITS_MS)
+    return await answerPage(desk, request, reply, { names, parts: [toast(addedNotice(desk, names, true))] })
   })
 
   const cleared = { response: { 200: ClearAnswer } }

@@ -16,6 +16,8 @@ interface NodeRow {
   readonly peer: string | undefined
   readonly face: Face
   readonly name: string
+  /** Where its name leads; undefined when it leads nowhere. */
+  readonly href: string | undefined
   readonly fact: string
   readonly address: string
   readonly away: boolean
@@ -104,6 +106,7 @@ const selfRow = ({ self, faceOf, published }: Desk): NodeRow => ({
   peer: undefined,
   face: faceOf(self.id, self.name),
   name: shown(self.name),
+  href: '/myfiles',
   fact: `This computer, ${countOf(published.files().size, 'file')} published`,
   address: self.address,
   away: false,
@@ -111,7 +114,8 @@ const selfRow = ({ self, faceOf, published }: Desk): NodeRow => ({
   visit: undefined,
 })
 
-const peerRow = ({ faceOf, table }: Desk, { id, name, alive, files, size, lastSeenMs }: Peer, now: number): NodeRow => {
+const peerRow = ({ faceOf, table }: Desk, peer: Peer, now: number): NodeRow => {
+  const { id, name, alive, files, size, lastSeenMs } = peer
   const address = table.addressOf(id) ?? ''
   const has = files.size === 0 ? 'nothing published' : `${countOf(files.size, 'file')}, ${sizeWords(size)}`
   return {
@@ -119,17 +123,23 @@ const peerRow = ({ faceOf, table }: Desk, { id, name, alive, files, size, lastSe
     peer: id,
     face: faceOf(id, name),
     name: shown(name),
+    href: `/nodes/${id}`,
     fact: alive ? `Here now, ${has}` : `Away since ${pointInTime(lastSeenMs, now)}, ${has}`,
     address,
     away: !alive,
     gone: false,
-    visit: alive && address.startsWith('127.0.0.1:') ? `http://${address}/` : undefined,
+    visit: visitOf(peer, address),
   }
 }
+
+/** The page of another node, which only a browser on the very same computer can open. */
+export const visitOf = ({ alive }: Peer, address: string): string | undefined =>
+  alive && address.startsWith('127.0.0.1:') ? `http://${address}/` : undefined
 
 const goneRow = (row: NodeRow): NodeRow => ({
   ...row,
   fact: 'Not in the table any more',
+  href: undefined,
   away: true,
   gone: true,
   visit: undefined,

@@ -3,13 +3,15 @@ import type { Desk } from '../desk.ts'
 import type { Face } from '../faces.ts'
 import { shown } from '../words.ts'
 
-export type PageName = 'home' | 'myfiles' | 'nodes'
+export type PageName = 'home' | 'myfiles' | 'nodes' | 'help'
 
 export interface Shell {
   readonly title: string
   readonly page: PageName | undefined
   /** The address of the stream; pages that never change have none. */
   readonly live: string | undefined
+  /** Files can be dropped on it. */
+  readonly drops: boolean
   readonly name: string
   readonly address: string
   readonly face: Face
@@ -22,6 +24,7 @@ export const shell = (
   title,
   page,
   live,
+  drops: live !== undefined && (page === 'home' || page === 'myfiles'),
   name: shown(self.name),
   address: self.address,
   face: faceOf(self.id, self.name),

@@ -1,0 +1,47 @@
+/** Help: the map of the pages, every address with one line, the keys. A program gets pages and addresses as JSON. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { HelpAnswer } from '../../api/help.ts'
+import type { Desk } from './desk.ts'
+import { wantsHtml } from './negotiate.ts'
+import { render, sendHtml } from './render.ts'
+import { shell } from './views/shell.ts'
+
+const PAGES: HelpAnswer['pages'] = [
+  { path: '/', title: 'On the mesh', what: 'every file, search and fetch' },
+  { path: '/myfiles', title: 'My files', what: 'publish, unpublish, drop files' },
+  { path: '/nodes', title: 'Nodes', what: 'who is here, the drawing' },
+  { path: '/nodes/:id', title: 'A node', what: 'one computer and its files' },
+  { path: '/help', title: 'Help', what: 'every address and key' },
+]
+
+/** Each address of this scope but the files under /assets; a test compares the two. */
+const ROUTES: HelpAnswer['routes'] = [
+  ['GET', '/', 'This node, who is there, how many files; the page lists them'],
+  ['GET', '/getfile/available', 'Every file on the mesh, in pages: ?q= ?kind= ?sort= ?page= ?size='],
+  ['GET', '/getfile/:hash', 'A file by its hash or root, from whoever has it'],
+  ['GET', '/getfile/:peer/:name', 'A file of one computer, 5001 or host:port'],
+  ['GET', '/myfiles', 'What lies in your folder, published or not: ?q= ?show= ?page= ?size='],
+  ['POST', '/myfiles', 'Add files to your folder (multipart); ?publish=1 publishes them'],
+  ['GET', '/myfiles/uploaded', 'What you have published'],
+  ['POST', '/myfiles/:name/upload', 'Publish one'],
+  ['POST', '/myfiles/:name/clear', 'Unpublish one; the file stays'],
+  ['POST', '/uploaded', 'Publish several: name=, as often as there are files'],
+  ['POST', '/uploaded/clear', 'Unpublish all; the files stay'],
+  ['GET', '/nodes', 'Every computer and what it shares'],
+  ['GET', '/nodes/:id', 'One computer and its files, in pages: ?q= ?page= ?size='],
+  ['GET', '/events', 'Changes as they happen (Server-Sent Events)'],
+  ['GET', '/help', 'This page'],
+].map(([method = '', path = '', what = '']) => ({ method, path, what }))
+
+export const helpRoute: FastifyPluginAsyncTypebox<Desk> = async (app, desk) => {
+  app.get('/help', { schema: { response: { 200: HelpAnswer } } }, async (request, reply) => {
+    if (!wantsHtml(request)) return { pages: PAGES, routes: ROUTES }
+    const [someone] = desk.table.all()
+    const pages = PAGES.map((page) => ({
+      ...page,
+      href: page.path.replace('/:id', someone ? `/${someone.id}` : ''),
+    }))
+    const main = render('help', { pages, routes: ROUTES })
+    return sendHtml(reply, render('page', { shell: shell(desk, { title: 'Help', page: 'help' }), main }))
+  })
+}
