@@ -76,6 +76,7 @@ describe('files from the browser', () => {
     ['.portmesh/state.db', 'portmesh/state.db'],
     ['<img src=x onerror=alert(1)>', '_img src=x onerror=alert(1)_'],
     ['CON', '_CON'],
+    ['a %22fine%22 name%0A.txt', 'a _fine_ name.txt'],
     ['in\u202evoice.txt', 'invoice.txt'],
   ])('called %j become %j', async (filename, name) => {
     const scope = await startScope()

@@ -81,7 +81,7 @@ const receiveAll = async (desk: Desk, request: FastifyRequest, onGivenUp: () => 
         file.resume()
         continue
       }
-      const kept = await desk.place.receive(complete(part.value), filename, { signal, keepFolders: true })
+      const kept = await desk.place.receive(complete(part.value), chosenName(filename), { signal, keepFolders: true })
       desk.folder.put(kept)
       received.push(kept)
     }
@@ -90,6 +90,10 @@ const receiveAll = async (desk: Desk, request: FastifyRequest, onGivenUp: () => 
     throw isOurs(error) ? error : new UploadIncomplete({ cause: error })
   }
 }
+
+/** Browsers write quotes and line ends of a name so in a form, and nothing else (HTML, 4.10.21.8). */
+const chosenName = (filename: string): string =>
+  filename.replace(/%22/g, '"').replace(/%0A/gi, '\n').replace(/%0D/gi, '\r')
 
 /** @throws the signal's reason. */
 const untilGivenUp = async <Result>(coming: Promise<Result>, signal: AbortSignal): Promise<Result> => {
