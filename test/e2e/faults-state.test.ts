@@ -137,7 +137,7 @@ test('two nodes on one home: the second one ends and says why, the first one has
   const others = await Promise.all([launchNode({ home }), launchNode({ home })])
   for (const other of others) {
     expect((await other.ended).code).toBe(1)
-    expect(other.output()).toBe('portmesh: this folder is used by another portmesh\n')
+    expect(other.output()).toBe(`portmesh: this folder is used by another portmesh: ${home}\n`)
   }
   await writeFile(join(home, 'mine.txt'), 'mine')
   await publish(first.url, 'mine.txt')
