@@ -38,7 +38,7 @@ const MAX_ITEMS = 50
 const MAX_TEXT_CHARACTERS = 4_000
 /** Names of fields that are never written, in any spelling and at any depth. */
 const SECRET = /(key|seed|secret|token|password|passphrase|mac|authorization|portmeshauth|cookie)$/i
-/** What JSON leaves as it is and a terminal would obey (HAZARDS.md, V19 and V20). */
+/** What JSON leaves as it is and a terminal would obey. */
 const UNSHOWABLE = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g
 
 /** Build the log; nothing is opened before `toHome`. */

@@ -1,4 +1,4 @@
-/** Text for a terminal: whatever others wrote stays text (HAZARDS.md, V20). */
+/** Text for a terminal: whatever others wrote stays text. */
 
 /** C0 with ESC and line ends, DEL, C1, zero-width and bidirectional controls, line and paragraph separators. */
 const UNSHOWABLE = /[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|\p{Cs}/gu

@@ -1,4 +1,4 @@
-/** Sleep of the computer, and of this process: what was known before it is old, and its connections may hang for ever (HAZARDS.md, V31). */
+/** Sleep of the computer, and of this process: what was known before it is old, and its connections may hang for ever. */
 import { uptime } from 'node:os'
 
 /** So many pauses without a round are a gap, and so much time at least: a busy computer is late, too. */

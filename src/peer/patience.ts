@@ -7,7 +7,7 @@ export interface Patience {
   readonly callMs: number
   /** The head of an answer whose body may take as long as it needs. */
   readonly headMs: number
-  /** Such a body is given up when less than `slowBytes` come in `slowMs`: against one byte a second an idle timeout is no help (HAZARDS.md, V16). */
+  /** Such a body is given up when less than `slowBytes` come in `slowMs`: against one byte a second an idle timeout is no help. */
   readonly slowMs: number
   readonly slowBytes: number
 }

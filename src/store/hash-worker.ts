@@ -7,7 +7,7 @@ import { FileChanged, NotAFile } from '../errors.ts'
 import { BLOCK_BYTES, RootBuilder } from './merkle.ts'
 import { type Stamp, sameStamp, stampOf } from './stamp.ts'
 
-/** Large enough that system calls cost nothing, small enough for the processor's cache (PERFORMANCE.md, section 1). */
+/** Large enough that system calls cost nothing, small enough for the processor's cache. */
 const BUFFER_BYTES = 64 * BLOCK_BYTES
 const PROGRESS_EVERY_MS = 100
 /**

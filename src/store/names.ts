@@ -10,7 +10,7 @@ const MAX_NAME_BYTES = 1_000
 const MAX_ENDING_BYTES = 32
 const FALLBACK = 'file'
 
-/** Controls, invisible and direction-changing characters, line separators, lone surrogates (Trojan Source, HAZARDS V21). */
+/** Controls, invisible and direction-changing characters, line separators, lone surrogates (Trojan Source, CVE-2021-42574). */
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}]/gu
 /** Device names of Windows, also with an ending and with the superscript digits it folds. */
 const DEVICE = /^(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])\s*(?:\.|$)/i

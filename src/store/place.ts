@@ -1,4 +1,4 @@
-/** Where received bytes go: into a partial file first, under a final name only when they are complete (HAZARDS 0.2). */
+/** Where received bytes go: into a partial file first, under a final name only when they are complete. */
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, realpath, rm, statfs, unlink } from 'node:fs/promises'

@@ -1,4 +1,4 @@
-/** What tells one state of a file on disk from another without reading it (HAZARDS 0.4). */
+/** What tells one state of a file on disk from another without reading it. */
 import type { BigIntStats } from 'node:fs'
 
 /**

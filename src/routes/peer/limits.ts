@@ -1,4 +1,4 @@
-/** What one peer may cost: how many files at once, and how slowly (HAZARDS.md, V16). */
+/** What one peer may cost: how many files at once, and how slowly. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -54,7 +54,7 @@ const wantedContent = (desk: Desk, hash: string): Wanted => {
 }
 
 /**
- * What a node of the table calls so. The address has to be one of the table, letter for letter (HAZARDS.md, V8).
+ * What a node of the table calls so. The address has to be one of the table, letter for letter.
  * @throws UnknownPeer, UnknownContent, NoHolder
  */
 const wantedFile = ({ table, self }: Desk, { peer, name }: PeerFileParams): Wanted => {

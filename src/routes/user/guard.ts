@@ -1,4 +1,4 @@
-/** Who may ask for what: the person's own pages and programs of this computer, nobody else (HAZARDS.md, V3 to V7). */
+/** Who may ask for what: the person's own pages and programs of this computer, nobody else. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ForeignOrigin } from '../../errors.ts'
 import type { Self } from './deps.ts'

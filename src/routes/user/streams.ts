@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { PassThrough, type Readable } from 'node:stream'
 
-/** A browser opens six connections to a node; some must stay free for everything else (HAZARDS.md, V16). */
+/** A browser opens six connections to a node; some must stay free for everything else. */
 const MAX_STREAMS = 4
 /** Proxies and sleeping networks drop what is silent for longer. */
 const HEARTBEAT_MS = 15_000

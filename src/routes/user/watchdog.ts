@@ -1,4 +1,4 @@
-/** Bodies that stall: our own watchdog, because one time limit for every request would end each slow upload (HAZARDS.md, section 3). */
+/** Bodies that stall: our own watchdog, because one time limit for every request would end each slow upload. */
 import type { IncomingMessage } from 'node:http'
 
 /** Who sends less than this in that time has gone, or means to hold us up. */

@@ -8,7 +8,7 @@ const HOUR_MS = 60 * MINUTE_MS
 const JUST_NOW_MS = 45 * SECOND_MS
 const MONTHS = 'January February March April May June July August September October November December'.split(' ')
 
-/** Controls, line separators and everything that changes the direction of the text after it (HAZARDS.md, V21). */
+/** Controls, line separators and everything that changes the direction of the text after it. */
 const UNSHOWABLE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu
 
 /** 1284 -> "1,284". */
