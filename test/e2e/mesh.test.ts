@@ -66,14 +66,14 @@ test('what was published before a node started reaches it, and what is taken out
   const seen = await until(
     () => catalogueOf(b.url),
     ({ files }) => files.length === 1,
-    4_000,
+    2_000,
   )
   expect(seen.files[0]).toMatchObject({ names: ['early.txt'], mine: false, holders: [{ alive: true }] })
   await ask(a.url, '/myfiles/early.txt/clear', 'POST')
   await until(
     () => catalogueOf(b.url),
     ({ total }) => total === 0,
-    4_000,
+    1_000,
   )
   expect(await readFile(join(a.home, 'early.txt'), 'utf8')).toBe('early')
 })
@@ -88,7 +88,7 @@ test('a publish, a start, a clean stop and a kill are noticed promptly, not at t
   await until(
     () => catalogueOf(a.url),
     ({ total }) => total === 1,
-    4_000,
+    1_000,
   )
   const c = await startNode({ ports, interval: 600 })
   await seesAll(a, 2)
@@ -96,13 +96,13 @@ test('a publish, a start, a clean stop and a kill are noticed promptly, not at t
   await until(
     () => nodesOf(a.url),
     (nodes) => nodes.some(({ alive }) => !alive),
-    4_000,
+    1_000,
   )
   await b.kill()
   const nodes = await until(
     () => nodesOf(a.url),
     (all) => all.every(({ alive }) => !alive),
-    4_000,
+    2_000,
   )
   expect(nodes.length).toBe(2)
   expect((await catalogueOf(a.url)).files[0]).toMatchObject({ names: ['new.txt'], holders: [{ alive: false }] })

@@ -9,9 +9,9 @@ test('a known node that comes back is seen at once, however long the interval, w
   const alive = async (): Promise<boolean> => (await nodesOf(stays.url)).some((node) => node.alive)
   for (const end of ['SIGTERM', 'SIGKILL', 'SIGTERM'] as const) {
     const comes = await startNode({ ports, home, interval: 600 })
-    await until(alive, (seen) => seen, 5_000)
+    await until(alive, (seen) => seen, 1_500)
     expect((await nodesOf(comes.url)).some((node) => node.alive)).toBe(true)
     await comes.stop(end)
-    await until(alive, (seen) => !seen, 5_000)
+    await until(alive, (seen) => !seen, 2_000)
   }
 })
