@@ -27,12 +27,9 @@ export const NoSession = createError<[options?: Cause]>('PM_NO_SESSION', 'no ses
 export const BadStream = createError<[options?: Cause]>('PM_BAD_STREAM', 'the sealed body could not be opened', 400)
 export const BadRequest = createError<[what: string, options?: Cause]>('PM_BAD_REQUEST', 'bad request: %s', 400)
 export const NotFound = createError<[options?: Cause]>('PM_NOT_FOUND', 'there is nothing at this address', 404)
+export const NoPiece = createError<[options?: Cause]>('PM_NO_PIECE', 'that piece is not here yet', 404)
 export const NotPublished = createError<[options?: Cause]>('PM_NOT_PUBLISHED', 'that file is not published here', 404)
-export const FileChanged = createError<[options?: Cause]>(
-  'PM_FILE_CHANGED',
-  'the file has changed since it was published',
-  409,
-)
+export const FileChanged = createError<[options?: Cause]>('PM_FILE_CHANGED', 'the file has changed meanwhile', 409)
 export const Internal = createError<[options?: Cause]>('PM_INTERNAL', 'something went wrong inside this node', 500)
 export const Stopping = createError<[options?: Cause]>('PM_STOPPING', 'this node is stopping', 503)
 
@@ -60,6 +57,28 @@ export const AmbiguousHash = createError<[roots: string, options?: Cause]>(
   409,
 )
 export const NoHolder = createError<[options?: Cause]>('PM_NO_HOLDER', 'nobody who has this file is there now', 503)
+export const WrongPiece = createError<[address: string, options?: Cause]>(
+  'PM_WRONG_PIECE',
+  '%s sent something else than this file',
+  502,
+)
+export const WrongHash = createError<[options?: Cause]>(
+  'PM_WRONG_HASH',
+  'whoever shares this file says a wrong hash of it, so nothing was kept',
+  502,
+)
+export const UnknownTransfer = createError<[options?: Cause]>('PM_UNKNOWN_TRANSFER', 'there is no such transfer', 404)
+export const NotNow = createError<[why: string, options?: Cause]>('PM_NOT_NOW', '%s', 409)
+export const IsProgram = createError<[options?: Cause]>(
+  'PM_IS_PROGRAM',
+  'a program is not started from here: save a copy of it',
+  409,
+)
+export const NoDesktop = createError<[options?: Cause]>(
+  'PM_NO_DESKTOP',
+  'this computer has no desktop whose programs could open it',
+  409,
+)
 export const PeerUnreachable = createError<[address: string, options?: Cause]>(
   'PM_PEER_UNREACHABLE',
   'no answer from %s',
@@ -81,6 +100,8 @@ export const NotAFile = createError<[options?: Cause]>(
   'only ordinary files can be published, not links, folders or devices',
   409,
 )
+/** 409: the person may ask for it, and it is in the state of the file that it cannot be done now. */
+export const Unreadable = createError<[options?: Cause]>('PM_UNREADABLE', 'this account may not read that file', 409)
 export const Cancelled = createError<[options?: Cause]>(
   'PM_CANCELLED',
   'the file was taken out before it was ready',
@@ -123,6 +144,7 @@ const BY_CODE = new Map<string, () => FastifyError>(
     PM_NO_SESSION: () => new NoSession(),
     PM_BAD_STREAM: () => new BadStream(),
     PM_NOT_FOUND: () => new NotFound(),
+    PM_NO_PIECE: () => new NoPiece(),
     PM_NOT_PUBLISHED: () => new NotPublished(),
     PM_FILE_CHANGED: () => new FileChanged(),
     PM_STOPPING: () => new Stopping(),

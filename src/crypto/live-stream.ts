@@ -86,6 +86,11 @@ export class LiveOpener {
     }
   }
 
+  /** The clean end came. */
+  get ended(): boolean {
+    return this.#ended
+  }
+
   /**
    * To be called when the body has ended.
    * @throws BadStream when that was not the clean end.

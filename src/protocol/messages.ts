@@ -1,6 +1,6 @@
 /** Every message of PROTOCOL.md as a schema and its type; servers and clients check with the same compiled schema. */
 import { type Static, type TSchema, Type } from 'typebox'
-import { Compile } from 'typebox/compile'
+import { Compile } from 'typebox/schema'
 import { MAX_FILES, MAX_NAME_BYTES, MAX_NODE_NAME_BYTES, MAX_PART_BYTES, VERSION } from './constants.ts'
 
 const strict = { additionalProperties: false }

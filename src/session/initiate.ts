@@ -1,17 +1,23 @@
 /** Our side of a handshake, as a story: ask for the key, begin, prove ourselves, compare the last word (PROTOCOL.md, "Handshake"). */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { equalBytes, fromB64u, toB64u, toHex } from '../bytes.ts'
-import { isPrimeModulus } from '../crypto/bbs.ts'
 import type { KeyAnswer } from '../crypto/handshake.ts'
 import type { Identity } from '../crypto/identity.ts'
-import { PeerMisbehaved, StaleKey } from '../errors.ts'
+import { PeerMisbehaved, PeerUnreachable, StaleKey } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Arithmetic } from './arithmetic.ts'
+import { moduli } from './moduli.ts'
 import { type Clock, monotonic, OutSession } from './sessions.ts'
 
 /** Handshakes with one address: this many at once, then one a second. */
 const BURST = 4
 const REFILL_PER_S = 1
+/**
+ * What is left of a turn that cost us nothing, or the peer as much as us: all of it where nobody listened, and most of it after a handshake
+ * that ended well. So a node that is started again and again is met a dozen times at once and then four times a second, as often as it is pulled.
+ */
+const UNREACHED = 1
+const WENT_WELL = 0.75
 /** Sessions of our own that are kept; more addresses than rows are never asked. */
 const MAX_SESSIONS = 1024
 
@@ -78,7 +84,11 @@ export class Initiator {
   async #handshake(address: string): Promise<OutSession> {
     await this.#turn(address)
     const { identity, arithmetic, carry, metrics } = this.#options
-    const keyAnswer = texts(await carry(address, 'GET', '/getkey'), address, KEY_FIELDS)
+    const getkey = carry(address, 'GET', '/getkey').catch((error: unknown) => {
+      if (error instanceof PeerUnreachable) this.#giveBack(address, UNREACHED)
+      throw error
+    })
+    const keyAnswer = texts(await getkey, address, KEY_FIELDS)
     const { message, state, peerId } = await arithmetic.begin({ identity, keyAnswer })
     const answer = texts(await carry(address, 'POST', '/session', message), address, BEGIN_FIELDS)
     const confirm = await arithmetic.confirm({ identity, state, answer })
@@ -91,6 +101,7 @@ export class Initiator {
     if (!fin || !equalBytes(fin, confirm.fin)) throw new PeerMisbehaved(address)
     const session = new OutSession({ peerId: toHex(peerId), sid: confirm.sid, keys: confirm.keys }, this.#clock)
     this.#keep(address, session)
+    this.#giveBack(address, WENT_WELL)
     metrics.add('handshakes_out')
     void this.#checkModulus(address, session, keyAnswer)
     return session
@@ -99,7 +110,7 @@ export class Initiator {
   /** Off the path of the handshake: a prime modulus ends the session. */
   async #checkModulus(address: string, session: OutSession, { bbs }: KeyAnswer): Promise<void> {
     const modulus = fromB64u(bbs, 384)
-    if (modulus && (await isPrimeModulus(modulus))) this.drop(address, session)
+    if (modulus && (await moduli.isPrime(modulus))) this.drop(address, session)
   }
 
   #keep(address: string, session: OutSession): void {
@@ -115,6 +126,11 @@ export class Initiator {
     if (this.#buckets.size >= MAX_SESSIONS) this.#buckets.delete(this.#buckets.keys().next().value ?? '')
     this.#buckets.set(address, { tokens, at: now })
     if (tokens < 0) await sleep((-tokens / REFILL_PER_S) * 1000)
+  }
+
+  #giveBack(address: string, part: number): void {
+    const bucket = this.#buckets.get(address)
+    if (bucket) bucket.tokens = Math.min(BURST, bucket.tokens + part)
   }
 }
 

@@ -1,6 +1,5 @@
 /** Their side of a handshake: this minute's key, half-open handshakes, limits (PROTOCOL.md, "Handshake"). */
 import { fromB64u, toHex } from '../bytes.ts'
-import { isPrimeModulus } from '../crypto/bbs.ts'
 import type { BeginAnswer, ConfirmAnswer, KeyAnswer, responderAnswer } from '../crypto/handshake.ts'
 import type { Identity } from '../crypto/identity.ts'
 import { BadHandshake, Busy, Refused, StaleKey, UnsupportedVersion } from '../errors.ts'
@@ -8,6 +7,7 @@ import type { Metrics } from '../metrics.ts'
 import { VERSION } from '../protocol/constants.ts'
 import type { Arithmetic } from './arithmetic.ts'
 import type { KeyPair } from './handshake-worker.ts'
+import { moduli } from './moduli.ts'
 import { type Clock, type InSessions, monotonic } from './sessions.ts'
 
 /** A key is replaced at the first question after its minute, and accepted for one minute more. */
@@ -110,7 +110,7 @@ export class Responder {
     const peerId = toHex(opened.peerId)
     sessions.open({ peerId, sid: opened.sid, keys: opened.keys })
     metrics.add('handshakes_in')
-    void isPrimeModulus(opened.peerModulus).then((prime) => prime && sessions.end(peerId))
+    void moduli.isPrime(opened.peerModulus).then((prime) => prime && sessions.end(peerId))
     return opened.answer
   }
 
