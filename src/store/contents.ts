@@ -50,7 +50,7 @@ export class Contents {
 
   /**
    * Read the whole file when its turn comes, and remember the result.
-   * @throws NoSuchFile, NotAFile, BadName, FileChanged while it was read; the signal's reason
+   * @throws NoSuchFile, NotAFile, Unreadable, BadName, FileChanged while it was read; the signal's reason
    */
   async read(name: string, { onProgress, urgent, signal }: ReadOptions): Promise<Hashed> {
     const hash = async (): Promise<Hashed> => {
@@ -68,6 +68,8 @@ export class Contents {
   /** A disk that is full, or takes nothing, costs another reading at the next start, and nothing else. */
   #remember(name: string, hashed: Hashed): void {
     try {
+      // The layer first: a cached hash is a file that nobody reads again.
+      if (hashed.layer) this.#state.layers.put(hashed.root, hashed.layer)
       this.#state.cache.put([{ name, ...hashed }])
     } catch (error) {
       if (!isOurs(error)) throw error

@@ -1,10 +1,11 @@
-/** One file read once, in a worker thread: SHA-256 of the whole and the root of its BEP 52 tree. */
+/** One file read once, in a worker thread: SHA-256 of the whole, the root of its BEP 52 tree and the nodes of its pieces. */
 import { createHash } from 'node:crypto'
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import type { MessagePort } from 'node:worker_threads'
 import { toHex } from '../bytes.ts'
 import { FileChanged, NotAFile } from '../errors.ts'
-import { BLOCK_BYTES, RootBuilder } from './merkle.ts'
+import { BLOCK_BYTES } from './merkle.ts'
+import { LayerBuilder } from './piece-layer.ts'
 import { type Stamp, sameStamp, stampOf } from './stamp.ts'
 
 /** Large enough that system calls cost nothing, small enough for the processor's cache. */
@@ -32,6 +33,8 @@ export interface Hashed {
   readonly size: number
   readonly hash: string
   readonly root: string
+  /** The piece layer; undefined for a content of at most one piece, or where only the cache was asked. */
+  readonly layer?: Uint8Array | undefined
   readonly stamp: Stamp
 }
 
@@ -86,28 +89,30 @@ const readContents = (
   size: number,
   cancelled: Int32Array,
   progress: MessagePort | undefined,
-): { hash: string; root: string } | undefined => {
+): Pick<Hashed, 'hash' | 'root' | 'layer'> | undefined => {
   const buffer = new Uint8Array(BUFFER_BYTES)
   const whole = createHash('sha256')
-  const tree = new RootBuilder()
+  const tree = new LayerBuilder(size)
   let done = 0
   let told = performance.now()
   for (;;) {
     if (Atomics.load(cancelled, 0) !== 0) throw CANCELLED
     const filled = fill(fd, buffer, done)
     const bytes = buffer.subarray(0, filled)
-    whole.update(bytes)
-    tree.addBlocks(bytes)
     done += filled
     // A file that grows while it is read ends here and not never.
     if (done > size) return undefined
+    whole.update(bytes)
+    tree.addBlocks(bytes)
     if (filled < BUFFER_BYTES) break
     if (progress && performance.now() - told >= PROGRESS_EVERY_MS) {
       progress.postMessage([done, size] satisfies Progress)
       told = performance.now()
     }
   }
-  return done === size ? { hash: whole.digest('hex'), root: toHex(tree.root()) } : undefined
+  if (done !== size) return undefined
+  const { root, layer } = tree.result()
+  return { hash: whole.digest('hex'), root: toHex(root), layer }
 }
 
 /** A short read is not yet the end: blocks have to stay aligned. */

@@ -28,11 +28,11 @@ export class Hasher {
   }
 
   /**
-   * Read a file once; its whole SHA-256 and its BEP 52 root, as 64 lower-case hex characters each.
+   * Read a file once; its whole SHA-256 and its BEP 52 root, as 64 lower-case hex characters each, and its piece layer.
    * An abort is answered at once; the worker lives on and stops within one buffer of 1 MiB.
    * @param path - absolute; links are not followed. The caller has checked the folders above it (Home).
-   * @throws FileChanged when it does not fit `expect` or changes while it is read; NoSuchFile, NotAFile, BadName (may
-   *   not be read), Busy (too many jobs wait); the signal's reason.
+   * @throws FileChanged when it does not fit `expect` or changes while it is read; NoSuchFile, NotAFile,
+   *   Unreadable, Busy (too many jobs wait); the signal's reason.
    */
   async hash(path: string, { expect, onProgress, signal }: HashOptions = {}): Promise<Hashed> {
     signal?.throwIfAborted()

@@ -3,7 +3,7 @@ import { constants, lstatSync, realpathSync } from 'node:fs'
 import { type FileHandle, lstat, mkdir, open, realpath } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { BadName, CannotStart, isOurs, NoSuchFile, NotAFile } from '../errors.ts'
+import { BadName, CannotStart, isOurs, NoSuchFile, NotAFile, Unreadable } from '../errors.ts'
 import { reasonOf } from './disk.ts'
 import { checkName } from './names.ts'
 import { type Stamp, stampOf } from './stamp.ts'
@@ -69,7 +69,7 @@ export class Home {
     return await walk(this.realRoot, this.#dev, { signal })
   }
 
-  /** @throws BadName, NoSuchFile, NotAFile (also for a link, and below a linked folder) */
+  /** @throws BadName, NoSuchFile, Unreadable, NotAFile (also for a link, and below a linked folder) */
   async stat(name: string): Promise<HomeStat> {
     const path = this.path(name)
     return await translated(async () => {
@@ -106,7 +106,7 @@ export class Home {
 
   /**
    * Open a file for reading without following links; what was opened is what lies under that name in the home.
-   * @throws BadName (also when the system forbids reading it), NoSuchFile, NotAFile
+   * @throws BadName, NoSuchFile, NotAFile, Unreadable
    */
   async open(name: string): Promise<OpenHomeFile> {
     const path = this.path(name)
@@ -180,7 +180,7 @@ export const fileError = (error: unknown): unknown => {
       return new NotAFile({ cause: error })
     case 'EACCES':
     case 'EPERM':
-      return new BadName('this computer does not let the program read it', { cause: error })
+      return new Unreadable({ cause: error })
     case 'ENAMETOOLONG':
       return new BadName('it is too long for this disk', { cause: error })
     default:

@@ -60,8 +60,9 @@ export const localName = (foreign: string, options: { keepFolders?: boolean } = 
 /** `photo.jpg`, 2 -> `photo (2).jpg`, cut so that it still fits into one segment. */
 export const numberedName = (segment: string, number: number): string => withSuffix(segment, ` (${number})`)
 
-/** Names with the same folded form may be the same file on some system: NFC, then without case. */
-export const foldName = (name: string): string => name.normalize('NFC').toUpperCase().toLowerCase().normalize('NFC')
+/** Names with the same folded form may be the same file on some system: NFC, then without case (first down: STRAẞE is straße is strasse). */
+export const foldName = (name: string): string =>
+  name.normalize('NFC').toLowerCase().toUpperCase().toLowerCase().normalize('NFC')
 
 const safeSegment = (raw: string): string => {
   const seen = raw.toWellFormed().normalize('NFC').replace(UNSEEN, '').normalize('NFC')

@@ -7,7 +7,7 @@ import { Readable } from 'node:stream'
 import { CannotStart, DiskFull, isOurs, TooLarge, UploadIncomplete } from '../errors.ts'
 import { reasonOf, writeError } from './disk.ts'
 import type { Home } from './home.ts'
-import { isClaim, type Link, removeStaleClaim, type SettleOptions, settle } from './settle.ts'
+import { finishSettling, isClaim, type Link, removeStaleClaim, type SettleOptions, settle } from './settle.ts'
 
 const PARTIAL_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0)
 
@@ -96,10 +96,27 @@ export class Place {
     }
   }
 
-  /** Bytes that this program may still write into the home. */
+  /**
+   * For a partial file that an earlier process may have ended upon in the middle of settle().
+   * @returns the name it has in the home, when it has one
+   * @throws CannotWrite, Busy
+   */
+  async settled(partial: string, foreignName: string, options: SettleOptions = {}): Promise<string | undefined> {
+    try {
+      return await finishSettling(this.#home.realRoot, partial, foreignName, options)
+    } catch (error) {
+      throw writeError(error)
+    }
+  }
+
+  /** Bytes that this program may still write into the home. @throws CannotWrite */
   async freeSpace(): Promise<number> {
-    const { bavail, bsize } = await statfs(this.#home.realRoot)
-    return bavail * bsize
+    try {
+      const { bavail, bsize } = await statfs(this.#home.realRoot)
+      return bavail * bsize
+    } catch (error) {
+      throw writeError(error)
+    }
   }
 
   async #write(partial: string, chunks: Chunks, { limitBytes, accept }: ReceiveOptions): Promise<number> {

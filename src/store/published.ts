@@ -75,7 +75,7 @@ export class Published {
    * Publish a file of the home, or join its publishing. State and news change before this returns its promise.
    * @param name - relative to the home, parted by '/'.
    * @returns the file, when it is hashed and on disk; the one published already when it has not changed since.
-   * @throws BadName, NoSuchFile, NotAFile, TooManyFiles; Cancelled when it was cleared meanwhile; FileChanged when it
+   * @throws BadName, NoSuchFile, NotAFile, Unreadable, TooManyFiles; Cancelled when it was cleared meanwhile; FileChanged when it
    *   changed while it was read; DiskFull; Stopping.
    */
   async publish(name: string): Promise<PublishedFile> {

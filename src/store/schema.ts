@@ -25,6 +25,17 @@ const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [
         PRIMARY KEY (peer, name)
       ) STRICT, WITHOUT ROWID;
     `),
+  // Index 1, version 2: piece layers of published contents and of those that are fetched. With rowids, for a layer has up to 512 KiB.
+  (database) => database.exec('CREATE TABLE layer (root TEXT PRIMARY KEY, layer BLOB NOT NULL) STRICT'),
+  // Index 2, version 3: fetches into the home.
+  (database) =>
+    database.exec(`
+      CREATE TABLE transfer (
+        id TEXT PRIMARY KEY, root TEXT NOT NULL, hash TEXT NOT NULL, size INTEGER NOT NULL, name TEXT NOT NULL,
+        state TEXT NOT NULL, error TEXT, created_ms INTEGER NOT NULL, ended_ms INTEGER, final_name TEXT,
+        givers TEXT NOT NULL, layer BLOB, map BLOB, clean INTEGER NOT NULL DEFAULT 0
+      ) STRICT;
+    `),
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.length

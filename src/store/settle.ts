@@ -15,6 +15,8 @@ const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 
 export interface SettleOptions {
   /** Keep the folders of 'album/01.flac'; they are made when missing. */
   readonly keepFolders?: boolean
+  /** Told the name once the file has it for good, and before the partial one goes: what is kept of it never lags behind both. */
+  readonly onPlaced?: (name: string) => void
 }
 
 /** node's `link`; another one stands in only where a test needs a file system without links. */
@@ -43,11 +45,37 @@ export const settle = async (
     if (held.has(foldName(candidate))) continue
     if (!(await placed(partial, join(folder, candidate), makeLink))) continue
     await syncFolder(folder)
+    const name = [...folders, candidate].join('/')
+    options.onPlaced?.(name)
     await unlink(partial).catch(ignore('ENOENT'))
     await syncFolder(dirname(partial))
-    return [...folders, candidate].join('/')
+    return name
   }
   throw new NotAFile()
+}
+
+/**
+ * Finish what a process began that ended between giving the name and removing the partial one, which are two names of one file then.
+ * @returns the name in the home; undefined when there was nothing to finish, or the person has given it another one meanwhile
+ */
+export const finishSettling = async (
+  root: string,
+  partial: string,
+  foreign: string,
+  options: SettleOptions = {},
+): Promise<string | undefined> => {
+  const found = await lstat(partial, { bigint: true }).catch(ignore('ENOENT'))
+  if (!found?.isFile() || found.nlink < 2n) return undefined
+  const folders = await makeFolders(root, localName(foreign, options).split('/').slice(0, -1))
+  const folder = join(root, ...folders)
+  let own: string | undefined
+  for (const name of await readdir(folder)) {
+    const other = await lstat(join(folder, name), { bigint: true }).catch(ignore('ENOENT'))
+    if (other?.dev === found.dev && other.ino === found.ino) own = [...folders, name].join('/')
+  }
+  await unlink(partial)
+  await syncFolder(dirname(partial))
+  return own
 }
 
 /** Remove the empty file of a claim whose process died before it could fill it; then the claim. */

@@ -5,6 +5,7 @@ import { basename, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { CannotStart, CannotWrite, DiskFull, isOurs } from '../errors.ts'
 import { reasonOf } from './disk.ts'
+import { type LayerStore, layerStore } from './layers.ts'
 import { type FolderLock, lockFolder, sqliteCode } from './lock.ts'
 import { migrate } from './schema.ts'
 import {
@@ -16,6 +17,7 @@ import {
   peerStore,
   publishedStore,
 } from './tables.ts'
+import { type TransferStore, transferStore } from './transfers.ts'
 
 const SQLITE_CORRUPT = 11
 const SQLITE_FULL = 13
@@ -32,6 +34,8 @@ export interface State {
   readonly published: PublishedStore
   readonly cache: CacheStore
   readonly peers: PeerStore
+  readonly transfers: TransferStore
+  readonly layers: LayerStore
   /** max(last + 1, seconds since 1970), on disk before it returns: no two calls ever give the same number. */
   nextEpoch(nowSeconds?: number): number
   /** A small value by its key; undefined when it was never set. */
@@ -141,6 +145,8 @@ const stateOf = (folder: string, notices: readonly string[], database: DatabaseS
     published: publishedStore(database, change),
     cache: cacheStore(database, change),
     peers: peerStore(database, change),
+    transfers: transferStore(database, change),
+    layers: layerStore(database, change),
     nextEpoch: (nowSeconds = Math.floor(Date.now() / 1000)) => {
       const last = Number(note('epoch') ?? 0)
       const epoch = Math.max(Number.isSafeInteger(last) ? last + 1 : 0, nowSeconds)

@@ -6,7 +6,7 @@ import { formatStamp, parseStamp, type Stamp } from './stamp.ts'
 const MAX_CACHED = 200_000
 
 /** What a number of the store may be; beyond it, it is damaged, and reading it as a number would fail. */
-const SANE = `BETWEEN 0 AND ${Number.MAX_SAFE_INTEGER}`
+export const SANE = `BETWEEN 0 AND ${Number.MAX_SAFE_INTEGER}`
 
 /** Run one change as a transaction: `durable` is on disk before it returns (FULL), `soon` survives a killed process (NORMAL). */
 export type Change = <Result>(durability: 'durable' | 'soon', work: () => Result) => Result

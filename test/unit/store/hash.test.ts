@@ -207,7 +207,7 @@ test('refuses links, pipes, folders and what is not there, each with its own err
 test.skipIf(process.getuid?.() === 0)('says so when a file may not be read', async () => {
   const path = await put(await tempDir(), 'file', '')
   await chmod(path, 0)
-  expect(await codeOf(startHasher().hash(path))).toBe('PM_BAD_NAME')
+  expect(await codeOf(startHasher().hash(path))).toBe('PM_UNREADABLE')
 })
 
 test.skipIf(process.platform !== 'linux')('leaves no file open, whatever happened', async () => {
