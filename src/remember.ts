@@ -1,5 +1,6 @@
 /** Known peers outlive a restart: the table as it was, written a moment after it changed. */
 import { fromRowFile, toRowFile } from './dht/row.ts'
+import { FILES_A_SLICE, inSlices, nextTurn } from './dht/slices.ts'
 import type { PeerTable, RowChange } from './dht/table.ts'
 import type { News } from './news.ts'
 import type { State } from './store/state.ts'
@@ -15,13 +16,20 @@ export interface RememberOptions {
   readonly onTrouble: (error: unknown) => void
 }
 
+/** Names of a row whose files must be written. */
+interface Unwritten {
+  readonly changed: Set<string>
+  readonly gone: Set<string>
+}
+
 export class Remember {
   readonly #table: PeerTable
   readonly #state: State
-  readonly #changes = new Map<string, { changed: Set<string>; gone: Set<string> }>()
+  readonly #changes = new Map<string, Unwritten>()
   readonly #ownId: string
   readonly #onTrouble: (error: unknown) => void
   #timer: NodeJS.Timeout | undefined
+  #stopped = false
 
   constructor({ table, state, ownId, onTrouble }: RememberOptions) {
     this.#onTrouble = onTrouble
@@ -31,22 +39,22 @@ export class Remember {
   }
 
   /** Put back what was kept; nobody is alive before he answers. Then keep what changes. */
-  start(news: News): void {
+  async start(news: News): Promise<void> {
     for (const { id, head, sig, addresses, lastSeenMs, files } of this.#state.peers.all()) {
-      const rows = files.map((file) => fromRowFile(file))
-      const known = new Map(rows.map((file) => [file.name, file]))
+      if (id === this.#ownId) continue
+      const known = new Map(files.map((file) => [file.name, fromRowFile(file)]))
       const seen = new Map(addresses.map((address) => [address, lastSeenMs]))
-      if (id !== this.#ownId) this.#table.restore({ id, head, sig, lastSeenMs, files: known, addresses: seen })
+      await inSlices(this.#table.restoring({ id, head, sig, lastSeenMs, files: known, addresses: seen }))
     }
     this.#changes.clear()
     news.on('table', () => {
-      this.#timer ??= setTimeout(() => this.#flushIfPossible(), GATHER_MS).unref()
+      this.#timer ??= setTimeout(() => void this.#flush(), GATHER_MS).unref()
     })
   }
 
   /** A row changed: which files must be written. */
   note({ id, removed, added }: RowChange): void {
-    const change = this.#changes.get(id) ?? { changed: new Set(), gone: new Set() }
+    const change = this.#of(id)
     for (const { name } of removed) {
       change.changed.delete(name)
       change.gone.add(name)
@@ -55,43 +63,73 @@ export class Remember {
       change.gone.delete(name)
       change.changed.add(name)
     }
-    this.#changes.set(id, change)
   }
 
   /** Write what is left, and when everybody was seen last. */
   stop(): void {
+    this.#stopped = true
     clearTimeout(this.#timer)
-    this.#flushIfPossible(this.#table.all().map(({ id }) => id))
-  }
-
-  /** A full disk costs memory of others, never the node: what was not written is tried again with the next change. */
-  #flushIfPossible(more: readonly string[] = []): void {
-    this.#timer = undefined
+    for (const { id } of this.#table.all()) this.#of(id)
     try {
-      this.#flush(more)
+      while (this.#writeSome(Number.POSITIVE_INFINITY));
     } catch (error) {
       this.#onTrouble(error)
     }
   }
 
-  #flush(more: readonly string[]): void {
-    for (const id of new Set([...this.#changes.keys(), ...more])) this.#write(id)
-    this.#changes.clear()
+  #of(id: string): Unwritten {
+    const change = this.#changes.get(id) ?? { changed: new Set(), gone: new Set() }
+    this.#changes.set(id, change)
+    return change
   }
 
-  #write(id: string): void {
+  /** A full disk costs memory of others, never the node: what was not written is tried again with the next change. */
+  async #flush(): Promise<void> {
+    try {
+      while (!this.#stopped && this.#writeSome(FILES_A_SLICE)) await nextTurn()
+    } catch (error) {
+      this.#onTrouble(error)
+    } finally {
+      this.#timer = undefined
+    }
+  }
+
+  /** Write so many files of one peer. @returns whether there is more. */
+  #writeSome(most: number): boolean {
+    for (const [id, change] of this.#changes) {
+      this.#write(id, change, most)
+      if (change.changed.size + change.gone.size === 0) this.#changes.delete(id)
+      break
+    }
+    return this.#changes.size > 0
+  }
+
+  /** A head without all its files is found out by its digest, and its row is pulled anew: so a row need not be written in one piece. */
+  #write(id: string, { changed, gone }: Unwritten, most: number): void {
     const peer = this.#table.get(id)
     const { peers } = this.#state
     if (!peer) {
       peers.remove(id)
+      changed.clear()
+      gone.clear()
       return
     }
-    const { changed, gone } = this.#changes.get(id) ?? { changed: new Set<string>(), gone: new Set<string>() }
-    const files = [...changed].flatMap((name) => peer.files.get(name) ?? []).map((file) => toRowFile(file))
+    const come = firstOf(changed, most)
+    const went = firstOf(gone, most - come.length)
+    const files = come.flatMap((name) => peer.files.get(name) ?? []).map((file) => toRowFile(file))
     const { head, sig, addresses, lastSeenMs } = peer
-    this.#state.together(() => {
-      peers.put({ id, head, sig, addresses: [...addresses.keys()], lastSeenMs })
-      if (files.length > 0 || gone.size > 0) peers.putFiles(id, files, [...gone])
-    })
+    peers.put({ id, head, sig, addresses: [...addresses.keys()], lastSeenMs })
+    if (files.length > 0 || went.length > 0) peers.putFiles(id, files, went)
+    for (const name of come) changed.delete(name)
+    for (const name of went) gone.delete(name)
   }
+}
+
+const firstOf = (names: ReadonlySet<string>, most: number): readonly string[] => {
+  const first: string[] = []
+  for (const name of names) {
+    if (first.length >= most) break
+    first.push(name)
+  }
+  return first
 }

@@ -1,8 +1,9 @@
 /** One row of the table: what is known of a peer, and how its pages become part of it. */
 import { createHash } from 'node:crypto'
-import { isRowName, type RowHead, type RowPage } from '../protocol/messages.ts'
-import { FilesDigest, type SharedFile } from './digest.ts'
+import { isRowName, type RowFile, type RowHead, type RowPage } from '../protocol/messages.ts'
+import { type FileChange, FilesDigest, type SharedFile } from './digest.ts'
 import { fromRowFile } from './row.ts'
+import { FILES_A_SLICE, type Steps } from './slices.ts'
 
 export interface Peer {
   /** Ed25519 public key, 64 hex characters. */
@@ -31,6 +32,8 @@ export interface Entry extends Omit<Mutable<Peer>, 'files' | 'addresses'> {
   files: Map<string, SharedFile>
   addresses: Map<string, number>
   digest: FilesDigest
+  /** The table's moment when it was taken in last. */
+  takenAt: number
 }
 
 /** A row of which nothing is known yet but whose it is. */
@@ -49,6 +52,7 @@ export const newEntry = (id: string, now: number): Entry => ({
   head: new Uint8Array(),
   sig: new Uint8Array(),
   digest: new FilesDigest(),
+  takenAt: 0,
 })
 
 export const digestOf = (head: Uint8Array): string => createHash('sha256').update(head).digest('hex').slice(0, 32)
@@ -60,54 +64,89 @@ export const isOlder = (head: RowHead, old: Entry): boolean =>
 export const isOther = (head: RowHead, bytes: Uint8Array, old: Entry): boolean =>
   head.epoch === old.epoch && head.version === old.version && digestOf(bytes) !== old.headDigest
 
-export const sizeOf = (entry: Entry): number => {
-  let size = 0
-  for (const file of entry.files.values()) size += file.size
-  return size
+/** What a row becomes by its pages; the row itself is as it was. */
+export interface Draft {
+  readonly changes: readonly FileChange[]
+  /** The files as they will be, unless there are so few changes that they are made at the end. */
+  readonly files: Map<string, SharedFile> | undefined
+  readonly digest: FilesDigest
 }
 
-/** What pages did to an entry. */
-export interface Merged {
-  readonly removed: readonly SharedFile[]
-  readonly added: readonly SharedFile[]
-}
-
-/** Put pages into an entry. @returns what went and what came; undefined, and nothing done, for a name no row may have. */
-export const merge = (entry: Entry, pages: readonly RowPage[]): Merged | undefined => {
-  if (pages.some(({ files }) => files.some(({ name }) => !isRowName(name)))) return undefined
-  const removed: SharedFile[] = []
-  const added = new Map<string, SharedFile>()
-  const drop = (name: string): void => {
-    const file = entry.files.get(name)
-    if (!file) return
-    take(entry, file)
-    if (!added.delete(name)) removed.push(file)
-  }
+/**
+ * Put pages upon an entry that nobody else changes meanwhile.
+ * @returns undefined for a name no row may have.
+ */
+export function* draftOf(entry: Entry, pages: readonly RowPage[]): Steps<Draft | undefined> {
+  let whole = false
+  let set = new Map<string, SharedFile>()
+  let gone = new Set<string>()
   for (const page of pages) {
-    if (page.whole) for (const name of [...entry.files.keys()]) drop(name)
-    for (const name of page.gone) drop(name)
+    if (page.whole) {
+      whole = true
+      set = new Map()
+      gone = new Set()
+    }
+    for (const name of page.gone) {
+      set.delete(name)
+      gone.add(name)
+      yield 1
+    }
     for (const file of page.files) {
-      drop(file.name)
-      const shared = fromRowFile(file)
-      put(entry, shared)
-      added.set(shared.name, shared)
+      if (!isRowName(file.name)) return undefined
+      gone.delete(file.name)
+      set.set(file.name, sameOrNew(entry.files.get(file.name), file))
+      yield 1
     }
   }
-  return { removed, added: [...added.values()] }
+  const changes: FileChange[] = []
+  for (const name of whole ? entry.files.keys() : gone) {
+    const before = entry.files.get(name)
+    if (before && !set.has(name)) changes.push({ before, after: undefined })
+    yield 1
+  }
+  for (const [name, after] of set) {
+    const before = entry.files.get(name)
+    if (before !== after) changes.push({ before, after })
+    yield 1
+  }
+  const digest = yield* entry.digest.after(changes)
+  const files = whole ? set : changes.length > FILES_A_SLICE ? yield* changed(entry.files, changes) : undefined
+  return { changes, files, digest }
 }
 
-/** Make an entry what it was before a merge. */
-export const unmerge = (entry: Entry, { removed, added }: Merged): void => {
-  for (const file of added) take(entry, file)
-  for (const file of removed) put(entry, file)
+/** Make an entry what a draft says, in one step. */
+export const settle = (entry: Entry, { changes, files, digest }: Draft): void => {
+  if (files) entry.files = files
+  else for (const change of changes) put(entry.files, change)
+  entry.digest = digest
 }
 
-const put = (entry: Entry, file: SharedFile): void => {
-  entry.files.set(file.name, file)
-  entry.digest.set(file)
+function* changed(
+  files: ReadonlyMap<string, SharedFile>,
+  changes: readonly FileChange[],
+): Steps<Map<string, SharedFile>> {
+  const next = new Map<string, SharedFile>()
+  for (const [name, file] of files) {
+    next.set(name, file)
+    yield 1
+  }
+  for (const change of changes) {
+    put(next, change)
+    yield 1
+  }
+  return next
 }
 
-const take = (entry: Entry, { name }: SharedFile): void => {
-  entry.files.delete(name)
-  entry.digest.delete(name)
+const put = (files: Map<string, SharedFile>, { before, after }: FileChange): void => {
+  if (before) files.delete(before.name)
+  if (after) files.set(after.name, after)
 }
+
+/** A file that stays as it was stays the same object: then nothing has changed for anybody. */
+const sameOrNew = (before: SharedFile | undefined, file: RowFile): SharedFile =>
+  before?.hash === file.hash &&
+  before.root === file.root &&
+  before.size === file.size &&
+  before.publishedMs === file.published
+    ? before
+    : fromRowFile(file)

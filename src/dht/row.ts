@@ -3,10 +3,15 @@ import { createHash } from 'node:crypto'
 import { toB64u, utf8 } from '../bytes.ts'
 import { MAX_NODE_NAME_BYTES, MAX_PAGE_BYTES, VERSION } from '../protocol/constants.ts'
 import { checker, type RowFile, RowHead, type RowPage, type TableQuery } from '../protocol/messages.ts'
-import { FilesDigest, type SharedFile } from './digest.ts'
+import { type FileChange, FilesDigest, type SharedFile } from './digest.ts'
+import type { Steps } from './slices.ts'
 
 /** Room left in a page for the head, its signature and the frame of the JSON. */
 const PAGE_RESERVE_BYTES = 16 * 1024
+/** A page ends here, far below what is allowed: neither side spends more than a few milliseconds on it. */
+const PAGE_BYTES = 256 * 1024
+/** But not before it has so many, where they fit: as many as one pull may bring are 400 pages (PROTOCOL.md, "Rows"). */
+const PAGE_ENTRIES = 512
 /** Superseded entries the log of changes may hold before they are dropped. */
 const MAX_STALE_CHANGES = 10_000
 
@@ -38,7 +43,6 @@ export class OwnRow {
   readonly #latest = new Map<string, number>()
   #changes: Change[] = []
   #version = 0
-  #size = 0
   #signed: SignedHead | undefined
 
   constructor(options: OwnRowOptions) {
@@ -53,15 +57,30 @@ export class OwnRow {
     return this.#files
   }
 
-  /** Make the row say what `published` holds. @returns what changed by that. */
-  sync(published: ReadonlyMap<string, SharedFile>): { removed: readonly SharedFile[]; added: readonly SharedFile[] } {
-    const kept = (file: SharedFile): boolean => published.get(file.name) === file
-    const removed = [...this.#files.values()].filter((file) => !kept(file))
-    const added = [...published.values()].filter((file) => this.#files.get(file.name) !== file)
-    for (const { name } of removed) if (!published.has(name)) this.#remove(name)
-    for (const file of added) this.#set(file)
+  /**
+   * Make the row say what `published` holds.
+   * @param most - so many changes at once; where there are `more`, it is to be called again.
+   * @returns what changed by that.
+   */
+  sync(
+    published: ReadonlyMap<string, SharedFile>,
+    most = Number.POSITIVE_INFINITY,
+  ): { removed: readonly SharedFile[]; added: readonly SharedFile[]; more: boolean } {
+    const all = differences(this.#files, published)
+    const changes = all.slice(0, most)
+    for (const change of changes) this.#make(change)
     this.#compact()
-    return { removed, added }
+    const real = changes.filter(({ before, after }) => before !== after)
+    return {
+      removed: real.flatMap(({ before }) => before ?? []),
+      added: real.flatMap(({ after }) => after ?? []),
+      more: all.length > changes.length,
+    }
+  }
+
+  /** Make ready what the next head needs. */
+  *preparing(): Steps<void> {
+    yield* this.#digest.valueSteps()
   }
 
   /** The signed head of the present version; signed once a version. */
@@ -75,7 +94,7 @@ export class OwnRow {
       version: this.#version,
       name,
       count: this.#files.size,
-      size: this.#size,
+      size: this.#digest.size,
       files: this.#digest.value(),
     }
     const bytes = utf8(JSON.stringify(head))
@@ -84,7 +103,7 @@ export class OwnRow {
     return this.#signed
   }
 
-  /** The answer to a pull: nothing, the changes since a version, or all; one page of at most 1 MiB. */
+  /** The answer to a pull: nothing, the changes since a version, or all; one page. */
   page({ epoch, since = 0, files }: TableQuery): RowPage {
     const { head, bytes, sig } = this.head()
     const signed = { head: toB64u(bytes), sig: toB64u(sig) }
@@ -105,7 +124,8 @@ export class OwnRow {
       if (!file && !withGone) continue
       const entry = file ? toRowFile(file) : change.name
       bytes += Buffer.byteLength(JSON.stringify(entry)) + 1
-      if (bytes > MAX_PAGE_BYTES) return { upTo, files, gone }
+      const isFull = bytes > PAGE_BYTES && files.length + gone.length >= PAGE_ENTRIES
+      if (isFull || bytes > MAX_PAGE_BYTES) return { upTo, files, gone }
       if (typeof entry === 'string') gone.push(entry)
       else files.push(entry)
       upTo = change.version
@@ -113,17 +133,14 @@ export class OwnRow {
     return { upTo: this.#version, files, gone }
   }
 
-  #set(file: SharedFile): void {
-    this.#size += file.size - (this.#files.get(file.name)?.size ?? 0)
-    this.#files.set(file.name, file)
-    this.#digest.set(file)
-    this.#log(file.name)
-  }
-
-  #remove(name: string): void {
-    this.#size -= this.#files.get(name)?.size ?? 0
+  #make({ before, after }: FileChange): void {
+    const { name } = after ?? before ?? { name: '' }
+    // Whatever comes is the last one, as it is among the published ones.
     this.#files.delete(name)
-    this.#digest.delete(name)
+    if (after) this.#files.set(name, after)
+    if (before === after) return
+    if (after) this.#digest.set(after)
+    else this.#digest.delete(name)
     this.#log(name)
   }
 
@@ -177,4 +194,23 @@ const firstAfter = (changes: readonly Change[], version: number): number => {
     else high = middle
   }
   return low
+}
+
+/**
+ * What has to change in one's own files so that they are the published ones, in the same order; a file that only has to move comes as its own
+ * successor. Both are read side by side, because new files come last in either: to look up a hundred thousand names costs ten times as much.
+ */
+const differences = (
+  own: ReadonlyMap<string, SharedFile>,
+  published: ReadonlyMap<string, SharedFile>,
+): readonly FileChange[] => {
+  const changes: FileChange[] = []
+  const rest = published.values()
+  let next = rest.next()
+  for (const before of own.values()) {
+    if (before === next.value) next = rest.next()
+    else if (!published.has(before.name)) changes.push({ before, after: undefined })
+  }
+  for (; !next.done; next = rest.next()) changes.push({ before: own.get(next.value.name), after: next.value })
+  return changes
 }

@@ -4,9 +4,10 @@ import { PeerMisbehaved } from '../errors.ts'
 import type { News } from '../news.ts'
 import { MAX_ROWS } from '../protocol/constants.ts'
 import type { RowHead, RowPage } from '../protocol/messages.ts'
-import { FilesDigest, type SharedFile } from './digest.ts'
-import { digestOf, type Entry, isOlder, isOther, merge, newEntry, type Peer, sizeOf, unmerge } from './entry.ts'
+import { type FileChange, FilesDigest, type SharedFile } from './digest.ts'
+import { type Draft, digestOf, draftOf, type Entry, isOlder, isOther, newEntry, type Peer, settle } from './entry.ts'
 import { headOf } from './row.ts'
+import { atOnce, FILES_A_SLICE, inSlices, type Steps } from './slices.ts'
 
 export type { Peer } from './entry.ts'
 
@@ -18,14 +19,19 @@ export interface Pull {
   readonly id: string
   readonly address: string
   readonly pages: readonly RowPage[]
+  /** What `moment` was before it began. An older row than ours is a lie, unless ours came by another pull meanwhile. */
+  readonly moment?: number
 }
 
-/** What a changed row means for those who index files. */
+/** What a changed row means for those who index files. A large change comes in several parts, each of them with all that became of its names. */
 export interface RowChange {
   readonly id: string
   readonly removed: readonly SharedFile[]
   readonly added: readonly SharedFile[]
 }
+
+/** A row as it was kept: what its head says is read from there. */
+type Kept = Omit<Peer, 'alive' | 'name' | 'epoch' | 'version' | 'size' | 'headDigest' | 'filesDigest'>
 
 export interface TableOptions {
   readonly news: News
@@ -42,6 +48,9 @@ export class PeerTable {
   readonly #now: () => number
   readonly #rows = new Map<string, Entry>()
   readonly #byAddress = new Map<string, string>()
+  /** Work on a row, one after the other. */
+  readonly #turns = new Map<string, Promise<unknown>>()
+  #moment = 0
 
   constructor({ news, verify, onRow, now = Date.now }: TableOptions) {
     this.#news = news
@@ -56,6 +65,11 @@ export class PeerTable {
 
   all(): readonly Peer[] {
     return [...this.#rows.values()]
+  }
+
+  /** Grows with every row that is taken in. */
+  get moment(): number {
+    return this.#moment
   }
 
   /** Who proved to be at an address, last. */
@@ -93,25 +107,31 @@ export class PeerTable {
   }
 
   /**
-   * Take in what a peer says of itself, pulled in a session with it.
+   * Take in what a peer says of itself, pulled in a session with it. Large rows are taken in slices; until the row is complete and
+   * fits its signature nobody sees anything of it, and then it takes the place of the old one in one step.
    * @returns false when the pages do not add up to the signed digest: pull once more from nothing.
    * @throws PeerMisbehaved for a wrong signature, another's row, or a row that goes back.
    */
-  accept({ id, address, pages }: Pull): boolean {
+  async accept(pull: Pull): Promise<boolean> {
+    return await this.#inTurn(pull.id, () => this.#accept(pull))
+  }
+
+  async #accept({ id, address, pages, moment = this.#moment }: Pull): Promise<boolean> {
     const last = pages.at(-1)
     if (!last) return false
     const { head, bytes, sig } = this.#checkedHead(id, address, last)
     const old = this.#rows.get(id)
+    if (old && isOlder(head, old) && old.takenAt > moment) {
+      this.#seen(old, address)
+      return true
+    }
     if (old && (isOlder(head, old) || isOther(head, bytes, old))) throw new PeerMisbehaved(address)
     const entry = old ?? newEntry(id, this.#now())
-    const change = merge(entry, pages)
-    if (!change) return false
-    const fits = entry.files.size === head.count && sizeOf(entry) === head.size && entry.digest.value() === head.files
-    if (!fits) {
-      // What nobody signed is not kept, not even until the next pull.
-      unmerge(entry, change)
-      return false
-    }
+    const draft = await inSlices(complete(entry, pages, head))
+    // Forgotten meanwhile: then there is nothing to put changes upon.
+    if (!draft || this.#rows.get(id) !== old) return false
+    settle(entry, draft)
+    this.#moment += 1
     Object.assign(entry, {
       name: head.name,
       epoch: head.epoch,
@@ -121,38 +141,47 @@ export class PeerTable {
       headDigest: digestOf(bytes),
       head: bytes,
       sig,
+      takenAt: this.#moment,
     })
     this.#rows.set(id, entry)
     this.#seen(entry, address)
     this.#makeRoom()
-    this.#onRow({ id, removed: change.removed, added: change.added })
+    await inSlices(this.#handOn(id, draft.changes))
     this.#tell()
     return true
   }
 
   /** Put back a row that was kept on disk; it is not alive until it answers. */
-  restore(peer: Omit<Peer, 'alive' | 'name' | 'epoch' | 'version' | 'size' | 'headDigest' | 'filesDigest'>): void {
+  restore(peer: Kept): void {
+    atOnce(this.restoring(peer))
+  }
+
+  /** The same in slices. */
+  *restoring(peer: Kept): Steps<void> {
     const head = headOf({ head: toB64u(peer.head) })
     if (!head || this.#now() - peer.lastSeenMs > FORGET_AFTER_MS) return
-    const digest = new FilesDigest()
-    for (const file of peer.files.values()) digest.set(file)
-    const complete = digest.value() === head.files
+    const files = new Map(peer.files)
+    const changes = [...files.values()].map((after): FileChange => ({ before: undefined, after }))
+    const digest = yield* new FilesDigest().after(changes)
+    const filesDigest = yield* digest.valueSteps()
+    const isWhole = filesDigest === head.files
     this.#rows.set(peer.id, {
       ...peer,
       name: head.name,
-      epoch: complete ? head.epoch : 0,
-      version: complete ? head.version : 0,
+      epoch: isWhole ? head.epoch : 0,
+      version: isWhole ? head.version : 0,
       size: head.size,
-      filesDigest: digest.value(),
+      filesDigest,
       headDigest: digestOf(peer.head),
-      files: new Map(peer.files),
+      files,
       addresses: new Map(peer.addresses),
       alive: false,
       digest,
+      takenAt: 0,
     })
     for (const address of peer.addresses.keys())
       if (!this.#byAddress.has(address)) this.#byAddress.set(address, peer.id)
-    this.#onRow({ id: peer.id, removed: [], added: [...peer.files.values()] })
+    yield* this.#handOn(peer.id, changes)
   }
 
   forget(id: string): void {
@@ -160,8 +189,32 @@ export class PeerTable {
     if (!entry) return
     this.#rows.delete(id)
     for (const [address, at] of this.#byAddress) if (at === id) this.#byAddress.delete(address)
-    this.#onRow({ id, removed: [...entry.files.values()], added: [] })
+    const changes = [...entry.files.values()].map((before): FileChange => ({ before, after: undefined }))
+    void this.#inTurn(id, () => inSlices(this.#handOn(id, changes))).then(() => this.#tell())
     this.#tell()
+  }
+
+  /** Tell those who index files, a slice at a time. */
+  *#handOn(id: string, changes: readonly FileChange[]): Steps<void> {
+    for (let at = 0; at === 0 || at < changes.length; at += FILES_A_SLICE) {
+      const part = changes.slice(at, at + FILES_A_SLICE)
+      const removed = part.flatMap(({ before }) => before ?? [])
+      const added = part.flatMap(({ after }) => after ?? [])
+      this.#onRow({ id, removed, added })
+      yield part.length
+    }
+  }
+
+  /** Nothing is done to a row before the last work on it has ended. */
+  async #inTurn<Result>(id: string, work: () => Promise<Result>): Promise<Result> {
+    const before = this.#turns.get(id)
+    const turn = before ? before.then(work, work) : work()
+    this.#turns.set(id, turn)
+    try {
+      return await turn
+    } finally {
+      if (this.#turns.get(id) === turn) this.#turns.delete(id)
+    }
   }
 
   #checkedHead(id: string, address: string, page: RowPage): { head: RowHead; bytes: Uint8Array; sig: Uint8Array } {
@@ -201,4 +254,11 @@ export class PeerTable {
     this.#news.tell('table')
     this.#news.tell('catalogue')
   }
+}
+
+/** The draft of a row that has all its head says; undefined when it has not. */
+function* complete(entry: Entry, pages: readonly RowPage[], head: RowHead): Steps<Draft | undefined> {
+  const draft = yield* draftOf(entry, pages)
+  if (draft?.digest.count !== head.count || draft.digest.size !== head.size) return undefined
+  return (yield* draft.digest.valueSteps()) === head.files ? draft : undefined
 }

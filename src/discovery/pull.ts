@@ -22,10 +22,11 @@ export const pullRow = async (
   address: string,
   signal: AbortSignal,
 ): Promise<string> => {
-  const changes = await pull(client, address, table.at(address), signal)
-  if (table.accept({ ...changes, address })) return changes.id
-  const whole = await pull(client, address, undefined, signal)
-  if (table.accept({ ...whole, address })) return whole.id
+  for (const known of [table.at(address), undefined]) {
+    const { moment } = table
+    const { id, pages } = await pull(client, address, known, signal)
+    if (await table.accept({ id, address, pages, moment })) return id
+  }
   throw new PeerMisbehaved(address)
 }
 

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { PeerTable } from '../dht/table.ts'
 import { PeerMisbehaved } from '../errors.ts'
 import type { PeerClient } from '../peer/client.ts'
+import { inTime } from '../peer/patience.ts'
 import { pullRow } from './pull.ts'
 
 /** How often, and how long. */
@@ -30,7 +31,10 @@ export const PACE: Pace = {
   firstRoundMs: 5_000,
 }
 
-/** After a pull, twice its time is left to others: a peer with a huge row that changes all the time takes a third of us at most. */
+/**
+ * After a pull, twice its time is left to others: a peer with a huge row that changes all the time takes a third of us at most.
+ * Waiting for the peer's first words, and for a handshake before them, is no work of ours.
+ */
 const REST = 2
 const MAX_REST_MS = 10_000
 
@@ -43,11 +47,18 @@ export interface PullsOptions {
   readonly onTrouble: (address: string, error: unknown) => void
 }
 
+/** A pull that has not begun yet. */
+interface Wish {
+  /** The shortest of those who want it. */
+  pauseMs: number
+  /** Work out anew how long to wait. */
+  wake: () => void
+}
+
 export class Pulls {
   readonly #options: PullsOptions
   readonly #running = new Map<string, Promise<void>>()
-  /** Addresses that spoke again while their pull was running. */
-  readonly #again = new Set<string>()
+  readonly #wishes = new Map<string, Wish>()
   readonly #pulled = new Map<string, { readonly at: number; readonly restUntil: number }>()
   readonly #provedAt = new Map<string, number>()
 
@@ -66,14 +77,17 @@ export class Pulls {
     this.#provedAt.delete(address)
   }
 
-  /** Pull now, or once more after the pull that runs; never more often than the pause allows. */
+  /** Pull now, or once more after the pull that runs; never more often than the pause allows. A peer's own word does not wait behind a mere hint. */
   async pull(address: string, pauseMs: number): Promise<void> {
-    const running = this.#running.get(address)
-    if (running) {
-      this.#again.add(address)
-      return await running
+    const wish = this.#wishes.get(address)
+    if (!wish) this.#wishes.set(address, { pauseMs, wake: () => {} })
+    else if (pauseMs < wish.pauseMs) {
+      wish.pauseMs = pauseMs
+      wish.wake()
     }
-    const pull = this.#untilQuiet(address, pauseMs).finally(() => this.#running.delete(address))
+    const running = this.#running.get(address)
+    if (running) return await running
+    const pull = this.#untilQuiet(address).finally(() => this.#running.delete(address))
     this.#running.set(address, pull)
     await pull
   }
@@ -83,36 +97,56 @@ export class Pulls {
     await Promise.allSettled(this.#running.values())
   }
 
-  async #untilQuiet(address: string, pauseMs: number): Promise<void> {
+  async #untilQuiet(address: string): Promise<void> {
     const { signal } = this.#options
-    do {
-      const { at, restUntil } = this.#pulled.get(address) ?? { at: Number.NEGATIVE_INFINITY, restUntil: 0 }
-      const waitMs = Math.max(at + pauseMs, restUntil) - performance.now()
-      if (waitMs > 0) await sleep(waitMs, undefined, { ref: false, signal }).catch(() => {})
+    for (let wish = this.#wishes.get(address); wish; wish = this.#wishes.get(address)) {
+      await this.#wait(address, wish)
+      this.#wishes.delete(address)
       if (signal.aborted) return
-      this.#again.delete(address)
-      const began = performance.now()
-      await this.#once(address)
-      const rest = Math.min((performance.now() - began) * REST, MAX_REST_MS)
-      this.#pulled.set(address, { at: began, restUntil: performance.now() + rest })
-    } while (this.#again.delete(address))
+      const at = performance.now()
+      const workMs = await this.#once(address)
+      this.#pulled.set(address, { at, restUntil: performance.now() + Math.min(workMs * REST, MAX_REST_MS) })
+    }
   }
 
-  async #once(address: string): Promise<void> {
+  async #wait(address: string, wish: Wish): Promise<void> {
+    const { signal } = this.#options
+    const { at, restUntil } = this.#pulled.get(address) ?? { at: Number.NEGATIVE_INFINITY, restUntil: 0 }
+    while (!signal.aborted) {
+      const waitMs = Math.max(at + wish.pauseMs, restUntil) - performance.now()
+      if (waitMs <= 0) return
+      const woken = new AbortController()
+      wish.wake = () => woken.abort()
+      await sleep(waitMs, undefined, { ref: false, signal: AbortSignal.any([signal, woken.signal]) }).catch(() => {})
+    }
+  }
+
+  /** @returns how long we were busy with it, ms. */
+  async #once(address: string): Promise<number> {
     const { client, table, ownPort, pace, signal, onTrouble } = this.#options
     const known = table.at(address)
     const news = known?.alive !== true ? undefined : known.id
+    const began = performance.now()
+    let firstPageAt: number | undefined
+    const noting: Pick<PeerClient, 'table'> = {
+      table: async (...asked) => {
+        const answer = await client.table(...asked)
+        firstPageAt ??= performance.now()
+        return answer
+      },
+    }
     try {
-      const id = await pullRow(client, table, address, AbortSignal.any([signal, AbortSignal.timeout(pace.deadlineMs)]))
+      const id = await inTime(pace.deadlineMs, signal, async (end) => await pullRow(noting, table, address, end))
       this.#provedAt.set(address, performance.now())
       // Whoever came, or came back, hears of us at once; it may not know that we are here.
       if (id !== news) void client.update(address, { kind: 'changed', port: ownPort }, signal).catch(() => {})
     } catch (error) {
-      if (signal.aborted) return
+      if (signal.aborted) return 0
       this.doubt(address)
       if (error instanceof PeerMisbehaved) table.release(address)
       else table.gone(address)
       onTrouble(address, error)
     }
+    return performance.now() - (firstPageAt ?? began)
   }
 }

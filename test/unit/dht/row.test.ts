@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { FilesDigest, type SharedFile } from '../../../src/dht/digest.ts'
 import { headOf, OwnRow } from '../../../src/dht/row.ts'
@@ -68,6 +69,65 @@ test('a large row comes in pages of at most 1 MiB, and the pages together are th
   expect(pages).toBeGreaterThan(1)
   expect(new Set(names).size).toBe(9_000)
   expect(names.length).toBe(9_000)
+})
+
+const pagesOf = (row: OwnRow): ReturnType<OwnRow['page']>[] => {
+  const pages = [row.page({})]
+  for (let upTo = pages[0]?.upTo ?? 0; upTo < row.version; upTo = pages.at(-1)?.upTo ?? row.version)
+    pages.push(row.page({ epoch: 5, since: upTo }))
+  return pages
+}
+
+test('a page is small enough to be handled in one go, and large enough for a row of as many files as there may be', () => {
+  const row = newRow()
+  row.sync(mapOf(...Array.from({ length: 5_000 }, (_, at) => file(`folder/file number ${at}.bin`))))
+  for (const page of pagesOf(row)) expect(JSON.stringify(page).length).toBeLessThan(300 * 1024)
+  const long = newRow()
+  const names = Array.from({ length: 1_500 }, (_, at) => `${`${'x'.repeat(249)}/`.repeat(3)}${at}${'y'.repeat(240)}`)
+  long.sync(mapOf(...names.map((name) => file(name))))
+  const pages = pagesOf(long)
+  for (const page of pages.slice(0, -1)) {
+    expect(JSON.stringify(page).length).toBeLessThanOrEqual(1024 * 1024)
+    // A pull brings 200,000 files and names at most, in at most 400 pages.
+    expect(page.files.length).toBeGreaterThanOrEqual(200_000 / 400)
+  }
+  expect(pages.flatMap(({ files }) => files).length).toBe(names.length)
+})
+
+test('the row becomes what is published, some changes at a time, and nothing else gets a version', () => {
+  const step = fc.record({ name: fc.nat(9), kind: fc.constantFrom('out', 'in', 'again', 'other', 'in place', 'sync') })
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 80 }), fc.integer({ min: 1, max: 4 }), (steps, most) => {
+      const row = newRow()
+      const published = new Map<string, SharedFile>()
+      let different = 0
+      const sync = (): void => {
+        for (let more = true; more; ) {
+          const before = new Map(row.files())
+          const change = row.sync(published, most)
+          expect(change.removed.every((one) => before.get(one.name) === one)).toBe(true)
+          expect(change.added.every((one) => published.get(one.name) === one)).toBe(true)
+          expect(new Set([...change.removed, ...change.added].map(({ name }) => name)).size).toBeLessThanOrEqual(most)
+          more = change.more
+        }
+      }
+      for (const { name, kind } of [...steps, { name: 0, kind: 'sync' }]) {
+        const key = `f${name}`
+        const known = published.get(key)
+        if (kind !== 'in place' && kind !== 'sync') published.delete(key)
+        if (kind === 'again' && known) published.set(key, known)
+        if (kind === 'in' || kind === 'other' || kind === 'in place')
+          published.set(key, file(key, `${kind} ${different}`))
+        if (kind !== 'sync') continue
+        different += [...row.files()].filter(([one, now]) => published.get(one) !== now).length
+        different += [...published.keys()].filter((one) => !row.files().has(one)).length
+        sync()
+        expect([...row.files().values()]).toEqual([...published.values()])
+        expect(row.version).toBe(different)
+      }
+    }),
+    { numRuns: 300 },
+  )
 })
 
 test('one publish among ten thousand moves one entry', () => {

@@ -34,94 +34,96 @@ const setUp = () => {
   return { table, changes, told: () => told }
 }
 
-test('a pulled row is there, alive, at its address', () => {
+test('a pulled row is there, alive, at its address', async () => {
   const { table, changes, told } = setUp()
   const row = rowOf(1)
   row.sync(mapOf('a', 'b'))
-  expect(table.accept({ id: BEN, address: HERE, pages: [row.page({})] })).toBe(true)
+  expect(await table.accept({ id: BEN, address: HERE, pages: [row.page({})] })).toBe(true)
   expect(table.at(HERE)).toMatchObject({ id: BEN, name: 'Ben', alive: true, lastSeenMs: 42, epoch: 1, version: 2 })
   expect(changes[0]?.added.map(({ name }) => name)).toEqual(['a', 'b'])
   expect(told()).toBe(1)
 })
 
-test('changes are put on top of what is known', () => {
+test('changes are put on top of what is known', async () => {
   const { table, changes } = setUp()
   const row = rowOf(1)
   row.sync(mapOf('a', 'b'))
-  table.accept({ id: BEN, address: HERE, pages: [row.page({})] })
+  await table.accept({ id: BEN, address: HERE, pages: [row.page({})] })
   const files = mapOf('b', 'c')
   row.sync(files)
-  expect(table.accept({ id: BEN, address: HERE, pages: [row.page({ epoch: 1, since: 2 })] })).toBe(true)
+  expect(await table.accept({ id: BEN, address: HERE, pages: [row.page({ epoch: 1, since: 2 })] })).toBe(true)
   expect([...(table.get(BEN)?.files.keys() ?? [])].sort()).toEqual(['b', 'c'])
   expect(changes.at(-1)?.removed.map(({ name }) => name)).toContain('a')
 })
 
-test('changes that do not add up to the signed digest are not believed', () => {
+test('changes that do not add up to the signed digest are not believed', async () => {
   const { table } = setUp()
   const row = rowOf(1)
   row.sync(mapOf('a'))
   const page = row.page({})
-  expect(table.accept({ id: BEN, address: HERE, pages: [{ ...page, files: [] }] })).toBe(false)
+  expect(await table.accept({ id: BEN, address: HERE, pages: [{ ...page, files: [] }] })).toBe(false)
   expect(table.get(BEN)).toBeUndefined()
 })
 
-test("refuses another node's row, and a row with a wrong signature", () => {
+test("refuses another node's row, and a row with a wrong signature", async () => {
   const { table } = setUp()
   const row = rowOf(1)
   const other = rowOf(1, new Uint8Array(32).fill(8))
-  expect(() => table.accept({ id: BEN, address: HERE, pages: [other.page({})] })).toThrow(PeerMisbehaved)
+  await expect(table.accept({ id: BEN, address: HERE, pages: [other.page({})] })).rejects.toThrow(PeerMisbehaved)
   const sig = Buffer.alloc(64, 1).toString('base64url')
-  expect(() => table.accept({ id: BEN, address: HERE, pages: [{ ...row.page({}), sig }] })).toThrow(PeerMisbehaved)
+  await expect(table.accept({ id: BEN, address: HERE, pages: [{ ...row.page({}), sig }] })).rejects.toThrow(
+    PeerMisbehaved,
+  )
 })
 
-test('refuses a row that goes back, and a second one under the same version', () => {
+test('refuses a row that goes back, and a second one under the same version', async () => {
   const { table } = setUp()
   const row = rowOf(2)
   row.sync(mapOf('a'))
-  table.accept({ id: BEN, address: HERE, pages: [row.page({})] })
+  await table.accept({ id: BEN, address: HERE, pages: [row.page({})] })
   const older = rowOf(1)
-  expect(() => table.accept({ id: BEN, address: HERE, pages: [older.page({})] })).toThrow(PeerMisbehaved)
+  await expect(table.accept({ id: BEN, address: HERE, pages: [older.page({})] })).rejects.toThrow(PeerMisbehaved)
   const twin = rowOf(2)
   twin.sync(mapOf('b'))
-  expect(() => table.accept({ id: BEN, address: HERE, pages: [twin.page({})] })).toThrow(PeerMisbehaved)
+  await expect(table.accept({ id: BEN, address: HERE, pages: [twin.page({})] })).rejects.toThrow(PeerMisbehaved)
 })
 
-test('refuses names that no row may have', () => {
+test('refuses names that no row may have', async () => {
   const { table } = setUp()
   for (const name of ['../up', '.hidden', 'a//b', '/etc/passwd', 'x\0y', 'a/.portmesh/b']) {
     const row = rowOf(1)
     row.sync(mapOf(name))
-    expect(table.accept({ id: BEN, address: HERE, pages: [row.page({})] }), name).toBe(false)
+    expect(await table.accept({ id: BEN, address: HERE, pages: [row.page({})] }), name).toBe(false)
   }
 })
 
-test('a file may be called __proto__', () => {
+test('a file may be called __proto__', async () => {
   const { table } = setUp()
   const row = rowOf(1)
   row.sync(mapOf('__proto__', 'constructor'))
-  expect(table.accept({ id: BEN, address: HERE, pages: [row.page({})] })).toBe(true)
+  expect(await table.accept({ id: BEN, address: HERE, pages: [row.page({})] })).toBe(true)
   expect(table.get(BEN)?.files.size).toBe(2)
 })
 
-test('a silent peer stays, marked, and is alive again when it answers', () => {
+test('a silent peer stays, marked, and is alive again when it answers', async () => {
   const { table } = setUp()
-  table.accept({ id: BEN, address: HERE, pages: [rowOf(1).page({})] })
+  await table.accept({ id: BEN, address: HERE, pages: [rowOf(1).page({})] })
   table.gone(HERE)
   expect(table.get(BEN)).toMatchObject({ alive: false, lastSeenMs: 42 })
   table.answered(HERE)
   expect(table.get(BEN)?.alive).toBe(true)
 })
 
-test('another identity at the same address takes it over; the old row is not alive any more', () => {
+test('another identity at the same address takes it over; the old row is not alive any more', async () => {
   const { table } = setUp()
-  table.accept({ id: BEN, address: HERE, pages: [rowOf(1).page({})] })
+  await table.accept({ id: BEN, address: HERE, pages: [rowOf(1).page({})] })
   const chloe = new Uint8Array(32).fill(3)
-  table.accept({ id: toHex(chloe), address: HERE, pages: [rowOf(1, chloe).page({})] })
+  await table.accept({ id: toHex(chloe), address: HERE, pages: [rowOf(1, chloe).page({})] })
   expect(table.get(BEN)?.alive).toBe(false)
   expect(table.at(HERE)?.id).toBe(toHex(chloe))
 })
 
-test('a row kept on disk comes back as away, with its files', () => {
+test('a row kept on disk comes back as away, with its files', async () => {
   const { table, changes } = setUp()
   const row = rowOf(1)
   row.sync(mapOf('a'))
