@@ -56,6 +56,28 @@ export async function* inPace(
   }
 }
 
+/**
+ * Do something in time: the signal it is given aborts when its time is up, or when the other one does. Afterwards nothing is left of either;
+ * AbortSignal.timeout and AbortSignal.any leave timers and listeners behind, which is much where peers are asked all day long.
+ */
+export const inTime = async <Value>(
+  milliseconds: number,
+  signal: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<Value>,
+): Promise<Value> => {
+  const end = new AbortController()
+  const timer = setTimeout(() => end.abort(new Error('too late')), milliseconds)
+  const onAbort = (): void => end.abort(signal?.reason)
+  signal?.addEventListener('abort', onAbort, { once: true })
+  if (signal?.aborted) onAbort()
+  try {
+    return await work(end.signal)
+  } finally {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', onAbort)
+  }
+}
+
 /** A signal that aborts unless it is called off in time; called off, it never aborts. */
 export const deadline = (milliseconds: number): { readonly signal: AbortSignal; readonly callOff: () => void } => {
   const late = new AbortController()
