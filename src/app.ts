@@ -1,8 +1,9 @@
 /** One Fastify instance per listener: limits, the peer scope, on loopback the person's scope too, and what every failure becomes. */
-import type { RequestListener, Server } from 'node:http'
+import { type RequestListener, type Server, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { utf8 } from './bytes.ts'
-import { NoSession, NotFound, publicError } from './errors.ts'
+import { BadRequest, NoSession, NotFound, publicError } from './errors.ts'
 import type { Log } from './log.ts'
 import { AUTH_HEADER } from './protocol/constants.ts'
 import type { PeerDeps } from './routes/peer/deps.ts'
@@ -42,6 +43,7 @@ export const buildApp = async ({ server, handleWith, log, peer, user }: AppServi
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
     return503OnClosing: true,
+    clientErrorHandler: answerNoRequest,
     frameworkErrors: (error, request, reply) => {
       const { statusCode, code, message } = publicError(error)
       const text = JSON.stringify({ error: { code, message } })
@@ -87,4 +89,24 @@ export const buildApp = async ({ server, handleWith, log, peer, user }: AppServi
   await app.ready()
   if (handle) handleWith(handle)
   return app
+}
+
+/** Statuses of what Node could not read; all else that is no request is a 400. */
+const UNREAD: Readonly<Record<string, number>> = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }
+
+/** What is no request is answered in the form of every other error, as long as somebody can be told, and its connection ends. */
+const answerNoRequest = (error: NodeJS.ErrnoException, socket: Socket): void => {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return
+  const status = UNREAD[error.code ?? ''] ?? 400
+  const { code, message } = publicError(new BadRequest('it is no request of HTTP/1.1'))
+  const text = JSON.stringify({ error: { code, message } })
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Content-Type: application/json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(text)}`,
+    'Cache-Control: no-store',
+    'Connection: close',
+  ]
+  if (socket.writable) socket.write(`${head.join('\r\n')}\r\n\r\n${text}`)
+  socket.destroy(error)
 }

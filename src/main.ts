@@ -68,7 +68,7 @@ const start = async (config: Config, nodeLog: ProcessLog): Promise<number> => {
   // Loaded late: help and wrong use answer at once, and signals are heard while it loads.
   const create = async () => {
     const { createNode } = await import('./node.ts')
-    return await createNode(config, { log: nodeLog, print })
+    return await createNode(config, { log: nodeLog, print, env: process.env })
   }
   await runNode(create, stop.signal, (node) => nodeLog.toHome(node.home))
   return STOPPED

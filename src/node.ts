@@ -7,31 +7,38 @@ import { buildApp } from './app.ts'
 import { toHex } from './bytes.ts'
 import { type Claim, claim } from './claim.ts'
 import { type Config, readPortsFile, withSettings } from './config.ts'
-import { generateIdentity, type Identity, identityFrom, sign, verify } from './crypto/identity.ts'
+import { sign, verify } from './crypto/identity.ts'
 import { Catalogue } from './dht/catalogue.ts'
 import { OwnRow } from './dht/row.ts'
+import { FILES_A_SLICE, inSlices, nextTurn } from './dht/slices.ts'
 import { PeerTable } from './dht/table.ts'
-import { type Finding, KeepAlive } from './discovery/keepalive.ts'
+import { KeepAlive } from './discovery/keepalive.ts'
+import { discoveryLines } from './discovery/lines.ts'
 import { blockedByBrowsers, parsePorts } from './discovery/ports.ts'
 import { CannotStart, CannotWrite, DiskFull } from './errors.ts'
+import { identityOf, welcome } from './first-start.ts'
 import type { ProcessLog } from './log.ts'
 import { Metrics } from './metrics.ts'
 import { News } from './news.ts'
+import { Asker } from './peer/ask.ts'
 import { carryOver, PeerClient } from './peer/client.ts'
+import { ContentClient } from './peer/contents.ts'
 import { Reach } from './peer/reach.ts'
 import { Remember } from './remember.ts'
 import { arithmeticIn } from './session/arithmetic.ts'
 import { Initiator } from './session/initiate.ts'
 import { Responder } from './session/respond.ts'
 import { InSessions } from './session/sessions.ts'
+import { sharingOf } from './sharing.ts'
 import { Hasher } from './store/hash.ts'
 import { Home } from './store/home.ts'
+import { LayerMaker } from './store/layer-maker.ts'
 import { Place } from './store/place.ts'
 import { Published } from './store/published.ts'
-import { loadSecret, saveSecret } from './store/secret.ts'
 import { watchPublished } from './store/watch.ts'
+import { HandOver } from './transfer/hand-over.ts'
 import { serveFile } from './transfer/serve.ts'
-import { fetchWhole } from './transfer/whole.ts'
+import { partialsOf } from './transfer/transfers.ts'
 import { WorkerPool } from './workers.ts'
 
 /** Answers that run may end in this time when the node stops. */
@@ -46,6 +53,8 @@ export interface NodeDeps {
   readonly log: ProcessLog
   /** A line for the person. */
   readonly print: (line: string) => void
+  /** Says whether there is a desktop; without it nothing is opened. */
+  readonly env?: Readonly<Record<string, string | undefined>>
 }
 
 export interface Node {
@@ -61,12 +70,14 @@ export interface Node {
  * Claim a home and a port, and build the node; it answers from now on.
  * @throws CannotStart with a sentence for the terminal.
  */
-export const createNode = async (config: Config, { log, print }: NodeDeps): Promise<Node> => {
+export const createNode = async (config: Config, { log, print, env = {} }: NodeDeps): Promise<Node> => {
   const ports = parsePorts(await readPortsFile(config.portsFile), config.portsFile)
   const claimed = await claim(config, ports.candidates)
   log.toHome(claimed.home)
   try {
-    return await build(claimed, await withSettings(config, claimed.home), ports, { log, print })
+    const notices = [...claimed.state.notices]
+    const settled = await withSettings(config, claimed.home, notices)
+    return await build(claimed, settled, ports, { log, print, env, notices })
   } catch (error) {
     claimed.server.close()
     claimed.server.closeAllConnections()
@@ -80,7 +91,7 @@ const build = async (
   { home: folder, state, port, server, handleWith }: Claim,
   config: Config,
   ports: ReturnType<typeof parsePorts>,
-  { log, print }: NodeDeps,
+  { log, print, env, notices }: Required<NodeDeps> & { readonly notices: readonly string[] },
 ): Promise<Node> => {
   const ownAddress = `127.0.0.1:${port}`
   const news = new News()
@@ -91,12 +102,15 @@ const build = async (
   const home = new Home(folder)
   await home.start()
   const place = new Place(home)
-  await place.start()
+  await place.start({ keep: partialsOf(state) })
   const { identity, isNew } = await identityOf(state.folder)
   const ownId = toHex(identity.id)
   const hashPool = new WorkerPool({ threads: HASH_THREADS, queue: HASH_QUEUE })
-  const published = new Published({ home, state, hasher: new Hasher(hashPool), news })
+  const hasher = new Hasher(hashPool)
+  const published = new Published({ home, state, hasher, news })
   await published.start()
+  const layers = new LayerMaker({ home, state, hasher, signal: stopping.signal })
+  state.layers.prune(new Set(published.entries().flatMap(({ file }) => file?.root ?? [])))
   if (isNew) await welcome(home, place).catch((error) => log.warn({ error }, 'the sample file could not be made'))
 
   // Our row, everybody's rows, and what they make together.
@@ -121,7 +135,7 @@ const build = async (
     ownId,
     onTrouble: (error) => log.warn({ error }, 'the table could not be kept'),
   })
-  remember.start(news)
+  await remember.start(news)
 
   // How we speak with others, and they with us.
   const handshakePool = new WorkerPool({ threads: 1, keep: 1, queue: HANDSHAKE_QUEUE })
@@ -146,16 +160,35 @@ const build = async (
     onGap: () => void reach.drop(),
   })
 
-  const syncRow = (): void => {
-    const change = row.sync(published.files())
-    if (change.removed.length + change.added.length === 0) return
-    catalogue.change({ id: ownId, ...change })
+  /** @returns whether there is more: all of a hundred thousand files come and go in slices. */
+  const syncSome = (): boolean => {
+    const { removed, added, more } = row.sync(published.files(), FILES_A_SLICE)
+    if (removed.length + added.length === 0) return more
+    catalogue.change({ id: ownId, removed, added })
     news.tell('catalogue')
     keepAlive.tellChanged()
+    return more
   }
-  syncRow()
+  const syncRow = (): void => {
+    if (syncSome() && !stopping.signal.aborted) void nextTurn().then(syncRow)
+  }
+  while (syncSome()) await nextTurn()
+  await inSlices(row.preparing())
   news.on('files', syncRow)
 
+  const sharing = sharingOf({
+    ownId,
+    home,
+    place,
+    state,
+    published,
+    layers,
+    table,
+    catalogue,
+    news,
+    client: new ContentClient(new Asker(reach, initiator)),
+    onTrouble: (what, error) => log.warn({ error }, what),
+  })
   const app = await buildApp({
     server,
     handleWith,
@@ -166,6 +199,7 @@ const build = async (
       row,
       onUpdate: (peerId, host, update) => keepAlive.heard(peerId, host, update),
       serve: async (name) => await serveFile(published, name),
+      giving: sharing.giving,
     },
     user: {
       self: { id: ownId, name: config.name, port, address: ownAddress, home: folder, version: program.version },
@@ -175,11 +209,9 @@ const build = async (
       table,
       catalogue,
       news,
-      fetchWhole: async (request) =>
-        await fetchWhole(
-          request,
-          async ({ address, id, fileName }, signal) => await client.file(address, id, fileName, signal),
-        ),
+      transfers: sharing.transfers,
+      handOver: new HandOver({ env }),
+      handOn: sharing.handOn,
       onTrouble: (what, error) => log.warn({ error }, what),
       stopping: stopping.signal,
     },
@@ -191,7 +223,7 @@ const build = async (
     port,
     home: folder,
     start: async () => {
-      for (const notice of state.notices) print(notice)
+      for (const notice of notices) print(notice)
       if (blockedByBrowsers(port))
         print(`warning: browsers refuse to open port ${port}; put another one into ${config.portsFile}`)
       const findings = await keepAlive.start()
@@ -201,6 +233,7 @@ const build = async (
         signal: stopping.signal,
         onTrouble: (error) => log.warn({ error }, 'the published files could not be looked at'),
       })
+      sharing.transfers.start()
       print(`the folder of this node is ${folder}; Ctrl-C stops it`)
       print(`portmesh ready at http://${ownAddress}/`)
     },
@@ -209,6 +242,7 @@ const build = async (
       print('stopping')
       await keepAlive.tellLeaving()
       stopping.abort()
+      await sharing.stop()
       await keepAlive.stop()
       await closeServer(server, app)
       await reach.drop()
@@ -219,50 +253,6 @@ const build = async (
       state.close()
     },
   }
-}
-
-const identityOf = async (folder: string): Promise<{ identity: Identity; isNew: boolean }> => {
-  const secret = await loadSecret(folder)
-  if (secret) return { identity: identityFrom(secret.seed, secret.modulus), isNew: false }
-  const identity = await generateIdentity()
-  await saveSecret(folder, identity)
-  return { identity, isNew: true }
-}
-
-const WELCOME = `This is a sample, so that you can try portmesh out.
-
-Press "Publish" beside it on your page: it appears on the page of everyone who runs portmesh on this computer,
-and they can fetch it. "Unpublish" takes it out again; the file itself stays where it is, in your folder.
-`
-
-/** A new home that is empty gets a file to try things out with. */
-const welcome = async (home: Home, place: Place): Promise<void> => {
-  const { files } = await home.walk()
-  if (files.length > 0) return
-  await place.receive(
-    (async function* () {
-      yield Buffer.from(WELCOME)
-    })(),
-    'Welcome to portmesh.txt',
-  )
-}
-
-/** A line a port, in the order of the list. */
-const discoveryLines = (
-  ports: ReturnType<typeof parsePorts>,
-  ownAddress: string,
-  findings: ReadonlyMap<string, Finding>,
-): readonly string[] => {
-  const words = { node: 'up and running', nobody: 'free', other: 'something else answers' }
-  const line = (shown: string, address: string): string => {
-    const finding = findings.get(address) ?? 'nobody'
-    if (address === ownAddress) return `${shown} this node`
-    return `${shown} ${finding === 'nobody' && shown === address ? 'no answer' : words[finding]}`
-  }
-  return [
-    ...ports.candidates.map((port) => line(String(port), `127.0.0.1:${port}`)),
-    ...ports.addresses.filter((address) => !address.startsWith('127.0.0.1:')).map((address) => line(address, address)),
-  ]
 }
 
 /** No new requests, a moment for those that run, then the end. */

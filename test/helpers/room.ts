@@ -24,8 +24,11 @@ import { Responder } from '../../src/session/respond.ts'
 import { type Clock, InSessions } from '../../src/session/sessions.ts'
 import { Hasher } from '../../src/store/hash.ts'
 import { Home } from '../../src/store/home.ts'
+import { LayerMaker } from '../../src/store/layer-maker.ts'
 import { Published } from '../../src/store/published.ts'
-import { openState } from '../../src/store/state.ts'
+import { openState, type State } from '../../src/store/state.ts'
+import { Giving, type GivingDeps } from '../../src/transfer/giving.ts'
+import { publishedHoldings } from '../../src/transfer/published-holding.ts'
 import { serveFile } from '../../src/transfer/serve.ts'
 import { WorkerPool } from '../../src/workers.ts'
 import { tempDir } from './process.ts'
@@ -39,6 +42,7 @@ export interface RoomOptions {
   readonly clock?: Clock
   readonly keepAlive?: Partial<KeepAliveOptions>
   readonly peer?: Partial<PeerDeps>
+  readonly giving?: Partial<GivingDeps>
   /** Of our calls to peers. */
   readonly patience?: Partial<Patience>
 }
@@ -52,6 +56,8 @@ export interface Room {
   readonly table: PeerTable
   readonly catalogue: Catalogue
   readonly published: Published
+  readonly state: State
+  readonly giving: Giving
   readonly row: OwnRow
   readonly responder: Responder
   readonly sessions: InSessions
@@ -84,8 +90,10 @@ export const startRoom = async (options: RoomOptions = {}): Promise<Room> => {
   await home.start()
   const state = await openState(join(folder, '.portmesh'))
   const pool = new WorkerPool({ threads: 1, queue: 16 })
-  const published = new Published({ home, state, hasher: new Hasher(pool), news })
+  const hasher = new Hasher(pool)
+  const published = new Published({ home, state, hasher, news })
   await published.start()
+  const ending = new AbortController()
   const row = new OwnRow({
     id: identity.id,
     name: 'a room',
@@ -128,6 +136,12 @@ export const startRoom = async (options: RoomOptions = {}): Promise<Room> => {
       troubles.push(error instanceof Error && 'code' in error ? String(error.code) : String(error)),
     ...options.keepAlive,
   })
+  const layers = new LayerMaker({ home, state, hasher, signal: ending.signal })
+  const giving = new Giving({
+    holdings: [publishedHoldings({ published, news, layers })],
+    addressOf: (peer) => table.addressOf(peer),
+    ...options.giving,
+  })
   const app = await buildApp({
     server,
     handleWith: (handler) => server.on('request', handler),
@@ -138,11 +152,14 @@ export const startRoom = async (options: RoomOptions = {}): Promise<Room> => {
       row,
       onUpdate: (peerId, host, update) => keepAlive.heard(peerId, host, update),
       serve: async (name) => await serveFile(published, name),
+      giving,
       ...options.peer,
     },
     user: undefined,
   })
   onTestFinished(async () => {
+    ending.abort()
+    await giving.stop()
     await keepAlive.stop()
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
@@ -152,6 +169,19 @@ export const startRoom = async (options: RoomOptions = {}): Promise<Room> => {
     await pool.stop()
     state.close()
   })
-  const rooms = { table, catalogue, published, row, responder, sessions, initiator, client, keepAlive, metrics }
+  const rooms = {
+    state,
+    giving,
+    table,
+    catalogue,
+    published,
+    row,
+    responder,
+    sessions,
+    initiator,
+    client,
+    keepAlive,
+    metrics,
+  }
   return { identity, id, url: `http://127.0.0.1:${port}/`, port, home: folder, troubles, broken, ...rooms }
 }

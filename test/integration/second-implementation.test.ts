@@ -62,6 +62,33 @@ describe.skipIf(!hasPython)('a node written in Python (3.9 or newer) from PROTOC
     expect(await done('news', address, 'changed', '1')).toBe('{}\n')
   })
 
+  test('fetches a content in pieces, each proved by the tree, and hears when it is taken out', {
+    timeout: TEST_MS,
+  }, async () => {
+    const node = await startNode()
+    const contents = new Map([
+      // Two answers, the first one of two frames.
+      ['many.bin', content(17).subarray(0, 10 * 128 * 1024 + 5)],
+      ['whole pieces.bin', content(19).subarray(0, 2 * 128 * 1024)],
+      ['one.bin', content(23).subarray(0, 100_000)],
+      ['empty.bin', Buffer.alloc(0)],
+    ])
+    for (const [name, bytes] of contents) {
+      await writeFile(join(node.home, name), bytes)
+      await publish(node.url, name)
+    }
+    const address = `127.0.0.1:${node.port}`
+    const lines = [...contents].map(([name, bytes]) => `${hashOf(bytes)} ${name}\n`)
+    expect(await done('pieces', address, ...contents.keys())).toBe(lines.join(''))
+
+    const listening = python('have', address, 'many.bin')
+    await listening.says(/^\{"all":true\}$/m, SLOW_MS)
+    await listening.says(/^\{\}$/m, SLOW_MS)
+    await fetch(new URL('/myfiles/many.bin/clear', node.url), { method: 'POST' })
+    await listening.says(/^the end$/m)
+    expect((await listening.ended).code).toBe(0)
+  })
+
   test('is found by a node, which pulls its row, fetches its file and says goodbye', { timeout: TEST_MS }, async () => {
     const [own = 0, theirs = 0] = await freePorts(2)
     const node = await startNode({ ports: [own, theirs] })
@@ -91,6 +118,18 @@ describe.skipIf(!hasPython)('a node written in Python (3.9 or newer) from PROTOC
     const answer = await fetch(new URL(`/getfile/${hashOf(single)}`, node.url))
     expect(answer.status).toBe(200)
     expect(Buffer.from(await answer.arrayBuffer()).equals(single)).toBe(true)
+
+    // The same by the swarm, which follows its news.
+    await fetch(new URL('/transfers', node.url), {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ hash: hashOf(single) }),
+    })
+    await until(
+      () => readFile(join(node.home, 'only here.bin')).catch(() => undefined),
+      (bytes) => bytes?.equals(single) === true,
+      SLOW_MS,
+    )
 
     await node.stop()
     await other.says(new RegExp(`news .*"leaving","port":${own}`))

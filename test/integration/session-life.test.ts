@@ -5,6 +5,10 @@ import { writeFile } from 'node:fs/promises'
 import { createServer, request } from 'node:http'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { Asker } from '../../src/peer/ask.ts'
+import { ContentClient } from '../../src/peer/contents.ts'
+import { Reach } from '../../src/peer/reach.ts'
+import { pieceCountOf } from '../../src/store/pieces.ts'
 import { until } from '../helpers/api.ts'
 import { type Room, startRoom } from '../helpers/room.ts'
 
@@ -107,20 +111,40 @@ test('a download that runs survives the renewal, and the end of the session it b
   const { asking, asked, wire, clocks } = both
   const content = randomBytes(48 * 2 ** 20) // more than all buffers on the way hold
   await writeFile(join(asked.home, 'long.bin'), content)
-  await asked.published.publish('long.bin')
+  const { root } = await asked.published.publish('long.bin')
   await asking.client.table(wire.address, {})
   await pass(both, 44)
   const old = await asking.initiator.session(wire.address)
-  const frames = await asking.client.file(wire.address, asked.id, 'long.bin', new AbortController().signal)
-  const reader = frames[Symbol.asyncIterator]()
   const digest = createHash('sha256')
   let bytes = 0
+  const reach = new Reach(() => {})
+  onTestFinished(() => reach.drop())
+  // One frame at a time, each taken when the test wants it.
+  let frame = Promise.withResolvers<void>()
+  let taken = Promise.withResolvers<void>()
+  const download = new ContentClient(new Asker(reach, asking.initiator)).pieces(
+    { address: wire.address, id: asked.id },
+    root,
+    { first: 0, count: pieceCountOf(content.length), want: undefined },
+    {
+      head: () => {},
+      progress: () => {},
+      frame: (parts, length) => {
+        for (const part of parts) digest.update(part)
+        bytes += length
+        frame.resolve()
+        return taken.promise
+      },
+    },
+    new AbortController().signal,
+  )
   const take = async (): Promise<boolean> => {
-    const { done, value } = await reader.next()
-    if (done) return false
-    digest.update(value)
-    bytes += value.length
-    return true
+    await Promise.race([frame.promise, download])
+    const more = bytes < content.length
+    frame = Promise.withResolvers()
+    taken.resolve()
+    taken = Promise.withResolvers()
+    return more
   }
   expect(await take()).toBe(true)
   await pass(both, 2)
@@ -134,6 +158,8 @@ test('a download that runs survives the renewal, and the end of the session it b
   expect(old.usable).toBe(false)
   expect(bytes).toBeLessThan(content.length / 2)
   while (await take());
+  taken.resolve()
+  await download
   expect([bytes, digest.digest('hex')]).toEqual([content.length, createHash('sha256').update(content).digest('hex')])
   expect(clocks.asked).toBe(66 * MINUTE)
 })

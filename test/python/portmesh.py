@@ -2,6 +2,8 @@
 """A second implementation of the portmesh protocol, written from src/protocol/PROTOCOL.md alone, to check that page.
 
     portmesh.py fetch HOST:PORT NAME [-o FILE]     one published file of a node
+    portmesh.py pieces HOST:PORT NAME...           contents in pieces, each of them checked against its tree: their SHA-256
+    portmesh.py have HOST:PORT NAME                what a node says of that content, a line a message, until it has it no more
     portmesh.py row HOST:PORT                      what a node says of itself, as JSON
     portmesh.py news HOST:PORT KIND PORT           tell a node "changed" or "leaving", as if listening on that port
     portmesh.py serve PORT FILE...                 be a node with these files: it answers, asks nobody, knows no limits
@@ -50,6 +52,10 @@ def demand(condition, code, status=400):
 
 def integer(number):
     return number.to_bytes(384, 'big')
+
+
+def integer4(number):
+    return number.to_bytes(4, 'big')
 
 
 def number(data):
@@ -206,6 +212,7 @@ class Handshake:
 
 # --- Sessions and streams ----------------------------------------------------------------------------------------
 
+CONTENT = re.compile(r'/content/([0-9a-f]{64})(?:(/tree|/have)|\?pieces=(\d+)(?:-(\d+))?(?:&want=[^&]*)?)', re.ASCII)
 AUTH = re.compile(r'v=1; sid=([\w-]{22}); n=([1-9]\d{0,9}); mac=([\w-]{43})', re.ASCII)
 
 
@@ -251,6 +258,54 @@ class Session:
         key = self.stream_key(body[:16], log2, *request)
         return b''.join(gcm_open(key, i.to_bytes(11, 'big') + bytes([i == len(frames) - 1]), frame)
                         for i, frame in enumerate(frames))
+
+    def seal_pieces(self, first, count, content, log2, *request):
+        salt, size = secrets.token_bytes(16), 1 << log2
+        frames = [integer4(first) + integer4(count), *(content[i:i + size] for i in range(0, len(content), size))]
+        key = self.stream_key(salt, log2, *request)
+        body = [gcm_seal(key, i.to_bytes(11, 'big') + bytes([i == len(frames) - 1]), frame)
+                for i, frame in enumerate(frames)]
+        return salt + bytes([log2]) + b''.join(body)
+
+    def seal_live(self, messages, *request):
+        """The bytes of a live stream, as its messages come."""
+        salt = secrets.token_bytes(16)
+        key, count = self.stream_key(salt, 0, *request), 0
+        yield salt + bytes([0])
+        for message in messages:
+            frame = gcm_seal(key, count.to_bytes(11, 'big') + bytes([0]), message)
+            yield integer4(len(frame)) + frame
+            count += 1
+        frame = gcm_seal(key, count.to_bytes(11, 'big') + bytes([1]), b'')
+        yield integer4(len(frame)) + frame
+
+    def open_pieces(self, body, log2, *request):
+        """Index of the first piece, number of pieces and their bytes, or ValueError."""
+        size = (1 << log2) + 16
+        frames = [body[17:41], *(body[i:i + size] for i in range(41, len(body), size))]
+        if len(frames) < 2 or body[16] != log2 or len(frames[-1]) <= 16:
+            raise ValueError('no stream with a head')
+        key = self.stream_key(body[:16], log2, *request)
+        head, *parts = [gcm_open(key, i.to_bytes(11, 'big') + bytes([i == len(frames) - 1]), frame)
+                        for i, frame in enumerate(frames)]
+        return number(head[:4]), number(head[4:]), b''.join(parts)
+
+    def open_live(self, read, _log2, *request):
+        """The messages of a live stream; `read` gives so many bytes, or fewer at its end."""
+        header = read(17)
+        if header[16:] != bytes([0]):
+            raise ValueError('no live stream')
+        key, count = self.stream_key(header[:16], 0, *request), 0
+        while True:
+            size = number(read(4))
+            frame = read(size)
+            if not 16 <= size <= 65552 or len(frame) < size:
+                raise ValueError('a live stream that broke off')
+            message = gcm_open(key, count.to_bytes(11, 'big') + bytes([size == 16]), frame)
+            if not message:
+                return
+            yield message
+            count += 1
 
 
 # --- Rows --------------------------------------------------------------------------------------------------------
@@ -330,11 +385,11 @@ class Peer:
         self.me, self.session, self.n = me, None, 0
         self.connection = http.client.HTTPConnection(host, int(port), timeout=60)
 
-    def http(self, method, target, body=None, headers=None):
+    def http(self, method, target, body=None, headers=None, live=False):
         self.connection.request(method, target, body, headers or {})
         answer = self.connection.getresponse()
         demand(answer.getheader('Content-Encoding') is None, 'an encoded answer')
-        return answer.status, answer.headers, answer.read()
+        return answer.status, answer.headers, answer.read if live and answer.status == 200 else answer.read()
 
     def plain(self, method, target, body=None):
         status, _, answer = self.http(method, target, body, {'Content-Type': 'application/json'} if body else None)
@@ -374,8 +429,8 @@ class Peer:
                 raise
             self.shake_hands()
 
-    def ask(self, method, target, plaintext=None, log2=LOG2):
-        """The plaintext of the sealed 200; everything else is an exception."""
+    def ask(self, method, target, plaintext=None, log2=LOG2, opened=Session.open):
+        """The plaintext of the sealed 200, as `opened` has it; everything else is an exception."""
         for attempt in (1, 2):
             if not self.session:
                 self.open()
@@ -385,12 +440,11 @@ class Peer:
             if plaintext is not None:
                 headers['Content-Type'] = 'application/octet-stream'
             body = None if plaintext is None else self.session.seal(plaintext, LOG2, *request)
-            status, answered, answer = self.http(method, target, body, headers)
+            status, answered, answer = self.http(method, target, body, headers, log2 == 0)
             if answered.get('Portmesh-Sealed') == 'v=1':
-                text = self.session.open(answer, log2 if status == 200 else LOG2, *request, status)
                 if status == 200:
-                    return text
-                raise Refused(code_of(text), status)
+                    return opened(self.session, answer, log2, *request, status)
+                raise Refused(code_of(self.session.open(answer, LOG2, *request, status)), status)
             if status != 401 or code_of(answer) != 'PM_NO_SESSION' or attempt == 2:
                 raise Refused(code_of(answer), status)
             self.session = None
@@ -409,6 +463,80 @@ def fetch(peer, name):
     content = peer.ask('GET', '/myfiles/' + urllib.parse.quote(name, safe=''), log2=FILE_LOG2)
     demand(hashlib.sha256(content).hexdigest() == files[name]['hash'], 'another content than the row says')
     return content
+
+
+# --- Contents and pieces -----------------------------------------------------------------------------------------
+
+
+def piece_size_of(size):
+    return max(128 * 1024, 1 << (-(-size // 16384) - 1).bit_length() if size else 0)
+
+
+def zero_node(height):
+    node = bytes(32)
+    for _ in range(height):
+        node = hashlib.sha256(node + node).digest()
+    return node
+
+
+def join_nodes(nodes, height):
+    """The root over nodes of one height, missing ones being the tree of zero hashes."""
+    nodes = nodes + [zero_node(height)] * ((1 << (len(nodes) - 1).bit_length()) - len(nodes))
+    while len(nodes) > 1:
+        nodes = [hashlib.sha256(a + b).digest() for a, b in zip(nodes[::2], nodes[1::2])]
+    return nodes[0]
+
+
+def piece_node(piece, height):
+    """The node over one piece; a short one is padded to the height of the others."""
+    leaves = [hashlib.sha256(piece[i:i + 16384]).digest() for i in range(0, len(piece), 16384)]
+    return join_nodes(leaves + [bytes(32)] * ((1 << height) - len(leaves)), 0)
+
+
+def tree_of(peer, root, size):
+    """The node of each piece, proved by the root."""
+    count, height = -(-size // piece_size_of(size)), (piece_size_of(size) // 16384).bit_length() - 1
+    layer = peer.ask('GET', f'/content/{root}/tree')
+    demand(len(layer) == 32 * count, 'a tree of another length')
+    nodes = [layer[i:i + 32] for i in range(0, len(layer), 32)]
+    if count > 1:
+        demand(join_nodes(nodes, height).hex() == root, 'a tree of another root')
+    return nodes, height
+
+
+def pieces(peer, name, run=9):
+    """The whole content, in runs that the holder chooses among all that is missing."""
+    file = pull(peer)[1][name]
+    root, size = file['root'], file['size']
+    step, (nodes, height) = piece_size_of(size), tree_of(peer, root, size)
+    have = {}
+    while len(have) < len(nodes):
+        missing = [i for i in range(len(nodes)) if i not in have]
+        a = missing[0]
+        welcome = [i for i in missing if i < a + 4096]
+        want = bytearray((welcome[-1] - a) // 8 + 1)
+        for i in welcome:
+            want[(i - a) // 8] |= 128 >> (i - a) % 8
+        asked = f'/content/{root}?pieces={a}-{a + run - 1}&want={a}:{b64u(bytes(want))}'
+        first, count, content = peer.ask('GET', asked, log2=FILE_LOG2, opened=Session.open_pieces)
+        got = list(range(first, first + count))
+        proposed = first == a and 1 <= count <= run
+        demand(proposed or set(got) <= set(welcome) and len(got) <= run, 'pieces that nobody asked for')
+        demand(len(content) == min(size, (first + count) * step) - first * step, 'pieces of another length')
+        for i in got:
+            piece = content[(i - first) * step:(i - first + 1) * step]
+            # A content of one piece is proved by its root, which has only as many blocks as it needs.
+            node = piece_node(piece, height) if len(nodes) > 1 else bytes.fromhex(root_of(piece))
+            demand(node == (nodes[i] if len(nodes) > 1 else bytes.fromhex(root)), 'a wrong piece')
+            have[i] = piece
+    content = b''.join(have[i] for i in range(len(nodes)))
+    demand(hashlib.sha256(content).hexdigest() == file['hash'], 'another content than the row says')
+    return content
+
+
+def have(peer, name):
+    root = pull(peer)[1][name]['root']
+    yield from peer.ask('GET', f'/content/{root}/have', log2=0, opened=Session.open_live)
 
 
 # --- Responder ---------------------------------------------------------------------------------------------------
@@ -497,7 +625,15 @@ class Node(Identity):
         with self.lock:
             demand(session.take(n), 'PM_NO_SESSION', 401)
         session.last, request, log2, status = now, (n, method, target), LOG2, 200
+        content = CONTENT.fullmatch(target) if method == 'GET' else None
         try:
+            if content and content[2] == '/have':
+                self.content_of(content[1])
+                return 200, session.seal_live(self.news(), *request, 200)
+            if content and content[3]:
+                return 200, session.seal_pieces(*self.pieces(*content.groups()), FILE_LOG2, *request, 200)
+            if content and content[2] == '/tree':
+                return 200, session.seal(self.tree(content[1]), LOG2, *request, 200)
             text = self.route(method, target, session.open(body, LOG2, *request) if method == 'POST' else None)
             log2 = FILE_LOG2 if target.startswith('/myfiles/') else LOG2
         except (Refused, ValueError) as problem:
@@ -520,6 +656,37 @@ class Node(Identity):
             content = file.read()
         demand(hashlib.sha256(content).hexdigest() == self.files[name]['hash'], 'PM_FILE_CHANGED', 409)
         return content
+
+    def content_of(self, root):
+        names = [name for name, file in self.files.items() if file['root'] == root]
+        demand(names, 'PM_NOT_PUBLISHED', 404)
+        with open(self.paths[names[0]], 'rb') as file:
+            content = file.read()
+        demand(hashlib.sha256(content).hexdigest() == self.files[names[0]]['hash'], 'PM_FILE_CHANGED', 409)
+        return content
+
+    def tree(self, root):
+        content = self.content_of(root)
+        step = piece_size_of(len(content))
+        if len(content) <= step:
+            return bytes.fromhex(root)
+        height = (step // 16384).bit_length() - 1
+        return b''.join(piece_node(content[i:i + step], height) for i in range(0, len(content), step))
+
+    def pieces(self, root, _tail, first, last):
+        """Just what was proposed: a holder may choose, and need not."""
+        content = self.content_of(root)
+        step, first, last = piece_size_of(len(content)), int(first), int(last or first)
+        demand(first <= last and first * step < len(content), 'PM_BAD_REQUEST')
+        part = content[first * step:(last + 1) * step]
+        return first, -(-len(part) // step), part
+
+    def news(self):
+        yield b'{"all":true}'
+        yield b'{"peers":[]}'
+        while True:
+            time.sleep(5)
+            yield b'{}'
 
     def table(self, query):
         asked = [query.get(k, '0') for k in ('epoch', 'since')]  # who has nothing may leave them out
@@ -575,10 +742,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except Refused as refused:
             status, text, self.close_connection = refused.status, error(refused), refused.status == 413
         self.send_response(status)
-        for name, value in {**headers, 'Content-Length': str(len(text))}.items():
+        # A live stream has no length: it comes part by part, until nobody reads it any more.
+        live = not isinstance(text, bytes)
+        length = {'Connection': 'close'} if live else {'Content-Length': str(len(text))}
+        for name, value in {**headers, **length}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(text)
+        try:
+            for part in text if live else [text]:
+                self.wfile.write(part)
+        except ConnectionError:
+            self.close_connection = True
 
     do_GET = do_POST = answer
 
@@ -675,6 +849,14 @@ def main(words):
     elif command == 'news' and len(rest) == 3:
         news = json.dumps({'kind': rest[1], 'port': int(rest[2])}).encode()
         print(Peer(rest[0], Identity()).ask('POST', '/update', news).decode())
+    elif command == 'have' and len(rest) == 2:
+        for message in have(Peer(rest[0], Identity()), rest[1]):
+            print(message.decode(), flush=True)
+        print('the end', flush=True)
+    elif command == 'pieces' and len(rest) > 1:
+        peer = Peer(rest[0], Identity())
+        for name in rest[1:]:
+            print(hashlib.sha256(pieces(peer, name)).hexdigest(), name, flush=True)
     elif command == 'fetch' and (len(rest) == 2 or len(rest) == 4 and rest[2] == '-o'):
         content = fetch(Peer(rest[0], Identity()), rest[1])
         with open(rest[3], 'wb') if len(rest) == 4 else sys.stdout.buffer as file:

@@ -3,6 +3,7 @@ import type { OwnRow } from '../../dht/row.ts'
 import type { Update } from '../../protocol/messages.ts'
 import type { Responder } from '../../session/respond.ts'
 import type { InSessions } from '../../session/sessions.ts'
+import type { Giving } from '../../transfer/giving.ts'
 import type { Served } from '../../transfer/serve.ts'
 import type { Limits } from './limits.ts'
 
@@ -14,5 +15,7 @@ export interface PeerDeps {
   readonly onUpdate: (peerId: string, host: string, update: Update) => void
   /** Open a published file for a peer. @throws NotPublished, FileChanged */
   readonly serve: (name: string) => Promise<Served>
+  /** Contents, in pieces. */
+  readonly giving: Giving
   readonly limits?: Limits
 }

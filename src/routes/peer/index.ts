@@ -1,11 +1,12 @@
 /** The routes for other nodes: three open ones, and the sealed ones behind them. */
-import { finished } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifySchemaCompiler } from 'fastify'
 import { type TSchema, Type } from 'typebox'
-import { Compile } from 'typebox/compile'
+import { Compile } from 'typebox/schema'
 import { BadRequest } from '../../errors.ts'
 import { isRowName, RowPage, TableQuery, Update } from '../../protocol/messages.ts'
+import { onGone } from './answers.ts'
+import { contentRoutes } from './content.ts'
 import type { PeerDeps } from './deps.ts'
 import { endWhenSlow, LIMITS, Turnstile } from './limits.ts'
 import { aliveRoute, handshakeRoutes } from './open.ts'
@@ -13,17 +14,17 @@ import { sealScope, sendSealedFile } from './sealing.ts'
 
 export const peerRoutes: FastifyPluginAsyncTypebox<PeerDeps> = async (app, deps) => {
   app.addHook('onRequest', async (request, reply) => {
-    void endWhenSlow(request.raw, reply.raw, deps.limits ?? LIMITS)
+    endWhenSlow(request.raw, reply.raw, deps.limits ?? LIMITS, request.routeOptions.config.live)
   })
   await app.register(aliveRoute, deps)
   await app.register(handshakeRoutes, deps)
   await app.register(sealedRoutes, deps)
 }
 
-/** What nodes ask each other in a session (PROTOCOL.md: "Rows", "News", "Files"). */
+/** What nodes ask each other in a session (PROTOCOL.md: "Rows", "News", "Files", "Contents and pieces"). */
 const sealedRoutes: FastifyPluginAsyncTypebox<PeerDeps> = async (app, deps) => {
   const { sessions, row, onUpdate, serve, limits = LIMITS } = deps
-  const turnstile = new Turnstile(limits)
+  const turnstile = new Turnstile(limits.filesOfPeer, limits.files)
   sealScope(app, sessions)
   app.setValidatorCompiler(exactly)
 
@@ -39,14 +40,14 @@ const sealedRoutes: FastifyPluginAsyncTypebox<PeerDeps> = async (app, deps) => {
   app.get('/myfiles/:name', { schema: { params: Type.Object({ name: Type.String() }) } }, async (request, reply) => {
     const { name } = request.params
     if (!isRowName(name)) throw new BadRequest('that is no name of a file')
-    const leave = turnstile.enter(request.exchange?.peerId ?? '')
-    // A peer may have gone before its file is open, and then nobody tells us any more: whatever was taken is given back here.
-    const gone = new Promise<void>((resolve) => finished(reply.raw, () => resolve()))
-    void gone.then(leave)
+    // A peer may have gone before its file is open: whatever was taken is given back in any case.
+    onGone(request, reply, turnstile.enter(request.exchange?.peerId ?? ''))
     const { size, body, close } = await serve(name)
-    void gone.then(close)
+    onGone(request, reply, close)
     return sendSealedFile(request, reply, size, body)
   })
+
+  await app.register(contentRoutes, deps)
 }
 
 /** Just what the schema says, nothing is made to fit. Only a query is text, so its numbers are read, in the one spelling that dec(n) has. */

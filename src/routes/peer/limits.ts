@@ -1,38 +1,56 @@
 /** What one peer may cost: how many files at once, and how slowly. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Busy } from '../../errors.ts'
 
 export interface Limits {
   /** Files that are sent at the same time, to one peer and in all; each holds a descriptor and some 4 MiB. */
   readonly filesOfPeer: number
   readonly files: number
+  /** Answers with pieces that run or wait, of one peer and in all. */
+  readonly answersOfPeer: number
+  readonly answers: number
   /** A body that comes, or an answer that is read, at less than `slowBytes` in `slowMs` ends with its connection. */
   readonly slowMs: number
   readonly slowBytes: number
 }
 
-/** A node has six connections to each of its peers, so a ninth file is not asked for by one that is honest. */
-export const LIMITS: Limits = { filesOfPeer: 8, files: 64, slowMs: 30_000, slowBytes: 64 * 1024 }
+/**
+ * A node has six connections to each of its peers, so a ninth file is not asked for by one that is honest. Nor are 65 answers with
+ * pieces: they may be asked for one behind the other on a connection, where nothing else bounds them.
+ */
+export const LIMITS: Limits = {
+  filesOfPeer: 8,
+  files: 64,
+  answersOfPeer: 64,
+  answers: 1024,
+  slowMs: 30_000,
+  slowBytes: 64 * 1024,
+}
 
 /** Counts who is inside. */
 export class Turnstile {
-  readonly #limits: Pick<Limits, 'files' | 'filesOfPeer'>
+  readonly #ofPeer: number
+  readonly #inAll: number
   readonly #inside = new Map<string, number>()
   #all = 0
 
-  constructor(limits: Pick<Limits, 'files' | 'filesOfPeer'>) {
-    this.#limits = limits
+  constructor(ofPeer: number, inAll: number) {
+    this.#ofPeer = ofPeer
+    this.#inAll = inAll
   }
 
-  /** @returns what is to be called once, at the end. @throws Busy */
+  /** @returns what is to be called at the end; a second call does nothing. @throws Busy */
   enter(peerId: string): () => void {
     const inside = this.#inside.get(peerId) ?? 0
-    if (inside >= this.#limits.filesOfPeer || this.#all >= this.#limits.files) throw new Busy()
+    if (inside >= this.#ofPeer || this.#all >= this.#inAll) throw new Busy()
     this.#inside.set(peerId, inside + 1)
     this.#all += 1
-    return () => this.#leave(peerId)
+    let left = false
+    return () => {
+      if (!left) this.#leave(peerId)
+      left = true
+    }
   }
 
   #leave(peerId: string): void {
@@ -43,27 +61,33 @@ export class Turnstile {
   }
 }
 
-/** Watch one request until it was read and answered, and end its connection when it hardly moves. */
-export const endWhenSlow = async (
+/**
+ * Watch one request until it was read and answered, and end its connection when it hardly moves because of the other side.
+ * @param live - its answer has little to say: it ends only when nothing at all is taken.
+ */
+export const endWhenSlow = (
   request: IncomingMessage,
   response: ServerResponse,
   { slowMs, slowBytes }: Pick<Limits, 'slowMs' | 'slowBytes'>,
-): Promise<void> => {
+  live = false,
+): void => {
   const { socket } = request
-  const over = new AbortController()
+  let before = moved(socket)
+  const timer = setTimeout(() => {
+    if (isOver()) return
+    const now = moved(socket)
+    // While everything was read and taken, whoever is waited for is not the other side.
+    const theirs = !request.complete || socket.writableLength > 0
+    if (theirs && now - before < (live && request.complete ? 1 : slowBytes)) socket.destroy()
+    before = now
+    timer.refresh()
+  }, slowMs).unref()
+  const isOver = (): boolean => socket.destroyed || (request.complete && response.closed)
   const look = (): void => {
-    if (socket.destroyed || (request.complete && response.closed)) over.abort()
+    if (isOver()) clearTimeout(timer)
   }
   response.once('close', look)
   request.once('close', look)
-  for (let before = moved(socket); ; ) {
-    await sleep(slowMs, undefined, { ref: false, signal: over.signal }).catch(() => {})
-    look()
-    if (over.signal.aborted) return
-    const now = moved(socket)
-    if (now - before < slowBytes) socket.destroy()
-    before = now
-  }
 }
 
 /** Bytes that came in, and bytes the system has taken to send on; both count in writes of at most 256 KiB. */

@@ -99,13 +99,15 @@ const seal = (request: FastifyRequest, reply: FastifyReply, payload: unknown): u
   return Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength)
 }
 
-const sealedHead = (reply: FastifyReply, length: number): FastifyReply =>
-  reply.headers({
-    [SEALED_HEADER]: SEALED_VALUE,
-    'content-type': 'application/octet-stream',
-    'content-length': String(length),
-    'cache-control': 'no-store',
-  })
+const sealedHead = (reply: FastifyReply, length: number): FastifyReply => reply.headers(sealedHeaders(length))
+
+/** @param length - undefined for a live answer */
+export const sealedHeaders = (length: number | undefined): Record<string, string> => ({
+  [SEALED_HEADER]: SEALED_VALUE,
+  'content-type': 'application/octet-stream',
+  ...(length === undefined ? {} : { 'content-length': String(length) }),
+  'cache-control': 'no-store',
+})
 
 /** @throws BadStream, TooLarge, BadRequest */
 const openBody = ({ exchange, body }: FastifyRequest): unknown => {

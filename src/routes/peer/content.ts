@@ -1,0 +1,76 @@
+/** Contents by their roots: the tree, pieces of them, and news of what is here (PROTOCOL.md, "Contents and pieces"). */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import { fromB64u } from '../../bytes.ts'
+import { BadRequest, Busy } from '../../errors.ts'
+import { MAX_RUN_PIECES, MAX_WANT_BITS, PiecesQuery } from '../../protocol/contents.ts'
+import type { Asked } from '../../transfer/giving.ts'
+import { onGone, sendNews, sendPieces, untilFirst } from './answers.ts'
+import type { PeerDeps } from './deps.ts'
+import { LIMITS, Turnstile } from './limits.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Its answer has no end in sight, and may have nothing to say for long. */
+    live?: boolean
+  }
+}
+
+const params = Type.Object({ root: Type.String({ pattern: '^[0-9a-f]{64}$' }) })
+/** No parameters. */
+const querystring = Type.Object({}, { additionalProperties: false })
+
+/** What nobody hears any more, and no fault of this node. One for all: making an error costs more than the rest of an abort. */
+const GONE = new Busy()
+
+export const contentRoutes: FastifyPluginAsyncTypebox<PeerDeps> = async (app, { giving, limits = LIMITS }) => {
+  const turnstile = new Turnstile(limits.answersOfPeer, limits.answers)
+
+  app.get('/content/:root/tree', { schema: { params, querystring } }, async (request) =>
+    giving.tree(rootOf(request, request.params.root)),
+  )
+
+  app.get('/content/:root', { schema: { params, querystring: PiecesQuery } }, async (request, reply) => {
+    const root = rootOf(request, request.params.root)
+    const asked = askedFor(request.query)
+    const peerId = request.exchange?.peerId ?? ''
+    const gone = new AbortController()
+    onGone(request, reply, turnstile.enter(peerId))
+    onGone(request, reply, () => gone.abort(GONE))
+    await untilFirst(reply)
+    await sendPieces(request, reply, await giving.pieces(root, peerId, asked, gone.signal))
+  })
+
+  app.get(
+    '/content/:root/have',
+    { schema: { params, querystring }, config: { live: true } },
+    async (request, reply) => {
+      const root = rootOf(request, request.params.root)
+      const peerId = request.exchange?.peerId ?? ''
+      // While it waits for its turn it counts as one of many; then the followers are counted.
+      const leave = turnstile.enter(peerId)
+      onGone(request, reply, leave)
+      await untilFirst(reply)
+      leave()
+      await sendNews(request, reply, giving.follow(root, peerId))
+    },
+  )
+}
+
+/** A root has one spelling in a target. */
+const rootOf = ({ raw }: FastifyRequest, root: string): string => {
+  if (!raw.url?.startsWith(`/content/${root}`)) throw new BadRequest('a root is not percent-encoded')
+  return root
+}
+
+/** @throws BadRequest */
+const askedFor = ({ pieces, want }: PiecesQuery): Asked => {
+  const [first = 0, last = first] = String(pieces).split('-').map(Number)
+  if (last < first || last - first >= MAX_RUN_PIECES) throw new BadRequest('that is no run of pieces')
+  if (want === undefined) return { run: { first, count: last - first + 1 }, want: undefined }
+  const [from = '', text = ''] = want.split(':')
+  const bits = fromB64u(text, Math.floor((text.length * 3) / 4))
+  if (!bits || bits.length * 8 > MAX_WANT_BITS) throw new BadRequest('those are no bits')
+  return { run: { first, count: last - first + 1 }, want: { first: Number(from), bits } }
+}

@@ -1,0 +1,110 @@
+/** Joins what is published, what is fetched and who is there: contents that come and go in pieces. */
+import type { Catalogue } from './dht/catalogue.ts'
+import type { Peer, PeerTable } from './dht/table.ts'
+import type { News } from './news.ts'
+import type { ContentClient } from './peer/contents.ts'
+import type { Home } from './store/home.ts'
+import type { LayerMaker } from './store/layer-maker.ts'
+import type { Place } from './store/place.ts'
+import type { Published, PublishedFile } from './store/published.ts'
+import type { State } from './store/state.ts'
+import type { Content } from './transfer/fetch.ts'
+import type { Holder } from './transfer/following.ts'
+import { Giving } from './transfer/giving.ts'
+import { type HandedOn, handOn } from './transfer/hand-on.ts'
+import { publishedHoldings } from './transfer/published-holding.ts'
+import { TRANSFERS_AT_ONCE, Transfers } from './transfer/transfers.ts'
+import { WorkerPool } from './workers.ts'
+
+export interface SharingDeps {
+  readonly ownId: string
+  readonly home: Home
+  readonly place: Place
+  readonly state: State
+  readonly published: Published
+  readonly layers: LayerMaker
+  readonly table: PeerTable
+  readonly catalogue: Catalogue
+  readonly news: News
+  readonly client: ContentClient
+  readonly onTrouble: (what: string, error: unknown) => void
+}
+
+export interface Sharing {
+  readonly transfers: Transfers
+  readonly giving: Giving
+  readonly handOn: (content: Content, first: string | undefined, signal: AbortSignal) => Promise<HandedOn>
+  /** Fetches come to rest, and nothing is given any more. */
+  stop(): Promise<void>
+}
+
+export const sharingOf = (deps: SharingDeps): Sharing => {
+  const { table, published, layers, news } = deps
+  // One thread for each transfer that runs.
+  const pool = new WorkerPool({ threads: TRANSFERS_AT_ONCE, queue: TRANSFERS_AT_ONCE })
+  const transfers = transfersOf(deps, pool)
+  const publishers = publishersIn(deps)
+  const giving = new Giving({
+    holdings: [publishedHoldings({ published, news, layers }), transfers.holdings],
+    addressOf: (id) => table.addressOf(id),
+  })
+  return {
+    transfers,
+    giving,
+    handOn: async (content, first, signal) => {
+      const isFirst = ({ id }: Holder): number => (id === first ? 0 : 1)
+      const holders = () => [...publishers(content)].sort((a, b) => isFirst(a) - isFirst(b))
+      return await handOn({ content, holders, signal }, deps.client)
+    },
+    stop: async () => {
+      await transfers.stop()
+      await giving.stop()
+      await pool.stop()
+    },
+  }
+}
+
+const holderIn =
+  ({ ownId, table }: SharingDeps) =>
+  (peer: Peer | undefined): Holder | undefined => {
+    const address = peer?.alive && peer.id !== ownId ? table.addressOf(peer.id) : undefined
+    return peer && address !== undefined ? { id: peer.id, name: peer.name, address } : undefined
+  }
+
+/** Who publishes a content and is there now. */
+const publishersIn = (deps: SharingDeps): ((content: Content) => readonly Holder[]) => {
+  const { catalogue, table } = deps
+  const holderOf = holderIn(deps)
+  return (content) => (catalogue.of(content)?.holders ?? []).flatMap(({ id }) => holderOf(table.get(id)) ?? [])
+}
+
+export const transfersOf = (deps: SharingDeps, pool: WorkerPool): Transfers => {
+  const { home, state, published, table } = deps
+  const holderOf = holderIn(deps)
+  const ownFile = ({ root, hash }: Content): PublishedFile | undefined =>
+    published.byRoot(root).find((file) => file.hash === hash)
+  return new Transfers({
+    ...deps,
+    pool,
+    publishers: publishersIn(deps),
+    at: (address) => holderOf(table.at(address)),
+    byId: (id) => holderOf(table.get(id)),
+    hasOwn: (content) => ownFile(content) !== undefined,
+    own: async (content) => {
+      const file = ownFile(content)
+      if (!file) return undefined
+      await home.stat(file.name)
+      return { path: home.path(file.name), layer: await deps.layers.of(file) }
+    },
+    placed: async (name, { root, hash, layer }, isSure) => {
+      const { stamp } = await home.stat(name)
+      // It need not be read again to be published.
+      if (isSure) {
+        if (layer && layer.length > root.length / 2) state.layers.put(root, layer)
+        state.cache.put([{ name, stamp, hash, root }])
+      }
+      return { path: home.path(name), stamp }
+    },
+    now: () => performance.now(),
+  })
+}
