@@ -1,6 +1,6 @@
 /** What a node is told at its start. The command line, the environment, settings.json and the defaults become one Config. */
-import { readFile } from 'node:fs/promises'
-import { isAbsolute, join, resolve, sep } from 'node:path'
+import { readFile, rename } from 'node:fs/promises'
+import { basename, isAbsolute, join, resolve, sep } from 'node:path'
 import { CannotStart, WrongUse } from './errors.ts'
 
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const
@@ -35,6 +35,8 @@ export interface Options {
 export interface Settings {
   readonly name?: string
   readonly intervalMs?: number
+  /** What is wrong with the file, in words; then nothing of it is used. */
+  readonly damage?: string
 }
 
 /** Where and by whom the program was started; all paths absolute. */
@@ -101,10 +103,12 @@ export const resolveConfig = (surroundings: Surroundings): Config => {
 
 /**
  * Lay settings.json of the home over the defaults, below what was given by option or environment.
- * @throws CannotStart when the file is there and cannot be used.
+ * A damaged file is put aside as `settings.corrupt-<time>`: the notices say so, and the defaults hold.
+ * @throws CannotStart when the file is there and can be neither read nor put aside.
  */
-export const withSettings = async (config: Config, home: string): Promise<Config> => {
+export const withSettings = async (config: Config, home: string, notices: string[]): Promise<Config> => {
   const settings = await readSettings(home)
+  if (settings.damage !== undefined) notices.push(await putAside(settingsFile(home), settings.damage))
   return {
     ...config,
     name: config.fixed.name ? config.name : (settings.name ?? config.name),
@@ -117,39 +121,51 @@ export const settingsFile = (home: string): string => join(home, '.portmesh', 's
 
 /**
  * Read `<home>/.portmesh/settings.json`: `{ "name": text, "interval": seconds }`, each optional; unknown keys are left alone.
- * @returns an empty object when there is no such file.
- * @throws CannotStart naming file and reason.
+ * @returns an empty object when there is no such file; `damage` and nothing else when it is not what it should be.
+ * @throws CannotStart naming file and reason when it cannot be read: that says nothing about what is in it.
  */
 export const readSettings = async (home: string): Promise<Settings> => {
   const file = settingsFile(home)
-  const refuse = (reason: string, cause?: unknown) => new CannotStart(`${file} cannot be used: ${reason}`, { cause })
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    if (codeOf(cause) === 'ENOENT' || codeOf(cause) === 'ENOTDIR') return undefined
-    throw refuse(`it could not be read (${codeOf(cause)})`, cause)
+  const read = await readFile(file, 'utf8').catch((cause: unknown): Settings => {
+    if (codeOf(cause) === 'ENOENT' || codeOf(cause) === 'ENOTDIR') return {}
+    if (codeOf(cause) === 'EISDIR') return { damage: 'it is a folder' }
+    throw new CannotStart(`${file} cannot be used: it could not be read (${codeOf(cause)})`, { cause })
   })
-  if (text === undefined) return {}
+  return typeof read === 'string' ? parseSettings(read) : read
+}
+
+const parseSettings = (text: string): Settings => {
   let value: unknown
   try {
     value = JSON.parse(text.replace(/^\ufeff/, ''))
-  } catch (cause) {
-    throw refuse('it is not JSON', cause)
+  } catch {
+    return { damage: 'it is not JSON' }
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('it is not a JSON object')
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return { damage: 'it is not a JSON object' }
   const name = 'name' in value ? value.name : undefined
   const interval = 'interval' in value ? value.interval : undefined
   const badName = name === undefined ? undefined : typeof name === 'string' ? whyNotName(name) : 'it is not text'
-  if (badName) throw refuse(`"name": ${badName}`)
+  if (badName) return { damage: `"name": ${badName}` }
   const badInterval =
     interval === undefined
       ? undefined
       : typeof interval === 'number'
         ? whyNotInterval(interval * 1_000)
-        : 'not a number'
-  if (badInterval) throw refuse(`"interval": ${badInterval}`)
+        : 'it is not a number'
+  if (badInterval) return { damage: `"interval": ${badInterval}` }
   return {
     ...(typeof name === 'string' ? { name: tidyName(name) } : {}),
     ...(typeof interval === 'number' ? { intervalMs: Math.round(interval * 1_000) } : {}),
   }
+}
+
+/** @returns what the person should be told. */
+const putAside = async (file: string, damage: string): Promise<string> => {
+  const aside = join(file, '..', `settings.corrupt-${new Date().toISOString().replaceAll(/[-:]/g, '')}`)
+  await rename(file, aside).catch((cause: unknown) => {
+    throw new CannotStart(`${file} cannot be used: ${damage}; nor moved away (${codeOf(cause)})`, { cause })
+  })
+  return `${file} cannot be used: ${damage}. The node starts with its usual settings; the old file is kept as ${basename(aside)}`
 }
 
 /**

@@ -29,7 +29,8 @@ export const createNode = async (given: Config, { log, print }: Deps) => {
   const port = await bind(server, candidates)
   const home = given.home ?? join(given.homes, String(port))
   await mkdir(home, { recursive: true })
-  const { name, intervalMs } = await withSettings(given, home)
+  const notices: string[] = []
+  const { name, intervalMs } = await withSettings(given, home, notices)
   log.toHome(home)
   return {
     url: `http://127.0.0.1:${port}/`,
@@ -41,6 +42,7 @@ export const createNode = async (given: Config, { log, print }: Deps) => {
         print('starting')
         await sleep(FOREVER_MS)
       }
+      for (const notice of notices) print(notice)
       if (name === 'broken') throw new TypeError('a secret detail')
       print(`name ${name}, interval ${intervalMs}, pid ${process.pid}`)
       print(`portmesh ready at http://127.0.0.1:${port}/`)

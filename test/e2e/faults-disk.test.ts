@@ -1,6 +1,6 @@
 /** Disks that are full, read-only, or gone. */
 import { randomBytes } from 'node:crypto'
-import { chmod, readdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { ask, publish, until } from '../helpers/api.ts'
@@ -95,6 +95,37 @@ test.skipIf(withoutPrivilege === undefined)(
     expect(await answerTo(node.url, `/getfile/${hash}`)).toEqual({ status: 200, text: 'kept' })
     for (const folder of folders) await chmod(folder, 0o700)
     expect((await upload(node.url, 'new.bin', randomBytes(1_000))).status).toBe(201)
+  },
+)
+
+test.skipIf(withoutPrivilege === undefined)(
+  'a file that may not be read is refused with PM_UNREADABLE, and published once it may be',
+  async () => {
+    const home = await tempDir()
+    const [command = '', ...words] = [...(withoutPrivilege ?? []), process.execPath]
+    const node = await startNode({ home, runtime: command, runtimeWords: words })
+    await mkdir(join(home, 'shut'))
+    for (const name of ['locked.txt', 'shut/inside.txt', 'open.txt']) await writeFile(join(home, name), name)
+    await chmod(join(home, 'locked.txt'), 0)
+    await chmod(join(home, 'shut'), 0)
+    const locked = '/myfiles/locked.txt/upload'
+    for (const path of [locked, '/myfiles/shut%2Finside.txt/upload']) {
+      const { status, text } = await answerTo(node.url, path, 'POST')
+      expect([status, JSON.parse(text)], path).toEqual([
+        409,
+        { error: { code: 'PM_UNREADABLE', message: 'this account may not read that file' } },
+      ])
+    }
+    const page = await fetch(new URL(locked, node.url), { method: 'POST', headers: { accept: 'text/html' } })
+    expect([page.status, await page.text()]).toEqual([409, expect.stringContaining('portmesh may not read that file')])
+    expect(await published(node.url)).toEqual([])
+    await publish(node.url, 'open.txt')
+    // A name that cannot be one says so still.
+    expect((await answerTo(node.url, '/myfiles/.hidden/upload', 'POST')).text).toContain('"PM_BAD_NAME"')
+    await chmod(join(home, 'shut'), 0o700)
+    await chmod(join(home, 'locked.txt'), 0o600)
+    for (const name of ['locked.txt', 'shut/inside.txt']) await publish(node.url, name)
+    expect(await published(node.url)).toEqual(['locked.txt', 'open.txt', 'shut/inside.txt'])
   },
 )
 

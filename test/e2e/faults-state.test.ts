@@ -118,15 +118,36 @@ test('an identity that is damaged ends the start with its name, and is left as i
   expect(await idOf(again.url)).toBe(id)
 })
 
-test('settings that are malformed end the start with their name, and nothing is changed', async () => {
+test('settings that are malformed are named with the key, kept aside, and the node starts without them', async () => {
   const home = await tempDir()
-  await mkdir(join(home, '.portmesh'))
   const settings = join(home, '.portmesh', 'settings.json')
-  await writeFile(settings, '{ "name": ')
-  const node = await launchNode({ home })
-  expect((await node.ended).code).toBe(1)
-  expect(node.output()).toBe(`portmesh: ${settings} cannot be used: it is not JSON\n`)
-  expect(await readFile(settings, 'utf8')).toBe('{ "name": ')
+  await mkdir(join(home, '.portmesh'))
+  const first = await startNode({ home })
+  const id = await idOf(first.url)
+  await first.stop()
+  for (const [text, damage] of [
+    ['{ "name": ', 'it is not JSON'],
+    ['{ "name": "of the page", "interval": "often" }', '"interval": it is not a number'],
+  ] as const) {
+    await writeFile(settings, text)
+    const node = await startNode({ home })
+    const line = node
+      .stdout()
+      .split('\n')
+      .filter((one) => one.includes('settings'))
+    const [, aside = ''] = / kept as (settings\.corrupt-\S+)$/.exec(line.join('')) ?? []
+    expect(line).toEqual([
+      `${settings} cannot be used: ${damage}. The node starts with its usual settings; the old file is kept as ${aside}`,
+    ])
+    expect(node.stderr()).toBe('')
+    expect(await readFile(join(home, '.portmesh', aside), 'utf8')).toBe(text)
+    expect(await ask<NodeJson>(node.url, '/')).toMatchObject({ id, name: expect.not.stringContaining('of the page') })
+    await node.stop()
+  }
+  await writeFile(settings, '{ "name": "of the page" }')
+  const last = await startNode({ home })
+  expect(last.stdout()).not.toContain('settings')
+  expect(await ask<NodeJson>(last.url, '/')).toMatchObject({ id, name: 'of the page' })
 })
 
 test('two nodes on one home: the second one ends and says why, the first one has not noticed', async () => {

@@ -60,11 +60,12 @@ describe('settings.json', () => {
     return home
   }
 
-  it('that is malformed ends the start, naming file and reason', async () => {
+  it('that is malformed is named, and ends no start', async () => {
     const home = await homeWith('{ "name": ')
-    const { code, stderr } = await failing({ home })
-    expect(code).toBe(1)
-    expect(stderr).toBe(`portmesh: ${home}/.portmesh/settings.json cannot be used: it is not JSON\n`)
+    const node = await launchNode({ top: await fakeProgram(), home, name: 'given' })
+    await node.says(/name given, interval 1000,/)
+    expect(node.stdout()).toContain(`${home}/.portmesh/settings.json cannot be used: it is not JSON. `)
+    expect((await node.stop()).code).toBe(0)
   })
 
   it('gives the name, unless an option does', async () => {

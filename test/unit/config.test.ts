@@ -1,5 +1,5 @@
-import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import {
   type Options,
@@ -70,11 +70,13 @@ describe('precedence', () => {
   it('takes settings.json of the home over the defaults only', async () => {
     const home = await homeWith('{ "name": "of the page", "interval": 2.5, "colour": "green" }')
     const plain = resolveConfig(around())
-    expect(await withSettings(plain, home)).toEqual({ ...plain, name: 'of the page', intervalMs: 2_500 })
+    const notices: string[] = []
+    expect(await withSettings(plain, home, notices)).toEqual({ ...plain, name: 'of the page', intervalMs: 2_500 })
     const fixed = resolveConfig(around({ env }))
-    expect(await withSettings(fixed, home)).toEqual(fixed)
+    expect(await withSettings(fixed, home, notices)).toEqual(fixed)
     const half = withOptions({ interval: '7' })
-    expect(await withSettings(half, home)).toMatchObject({ name: 'of the page', intervalMs: 7_000 })
+    expect(await withSettings(half, home, notices)).toMatchObject({ name: 'of the page', intervalMs: 7_000 })
+    expect(notices).toEqual([])
   })
 })
 
@@ -170,27 +172,50 @@ describe('settings.json', () => {
   })
 
   it.each([
-    ['', /it is not JSON/],
-    ['{"name":', /it is not JSON/],
-    ['[]', /it is not a JSON object/],
-    ['null', /it is not a JSON object/],
-    ['{"name":7}', /"name": it is not text/],
-    ['{"name":"\\u202e"}', /"name": a name has no control or direction characters/],
-    ['{"interval":"7"}', /"interval": not a number/],
-    ['{"interval":0}', /"interval": it must be from 0.2 to 3600 seconds/],
-    ['{"interval":null}', /"interval": not a number/],
-  ])('ends the start when it says %s', async (text, reason) => {
+    ['', 'it is not JSON'],
+    ['{"name":', 'it is not JSON'],
+    ['[]', 'it is not a JSON object'],
+    ['null', 'it is not a JSON object'],
+    ['{"name":7}', '"name": it is not text'],
+    ['{"name":null}', '"name": it is not text'],
+    ['{"name":"\\u202e"}', '"name": a name has no control or direction characters'],
+    ['{"interval":"7"}', '"interval": it is not a number'],
+    ['{"name":"Ana","interval":0}', '"interval": it must be from 0.2 to 3600 seconds'],
+    ['{"interval":null}', '"interval": it is not a number'],
+  ])('is named, put aside and not used when it says %s', async (text, damage) => {
     const home = await homeWith(text)
-    const result = readSettings(home)
-    await expect(result).rejects.toThrow(expect.objectContaining({ code: 'PM_CANNOT_START' }))
-    await expect(result).rejects.toThrow(reason)
-    await expect(result).rejects.toThrow(settingsFile(home))
+    expect(await readSettings(home)).toEqual({ damage })
+    expect(await readFile(settingsFile(home), 'utf8')).toBe(text)
+    const notices: string[] = []
+    const plain = resolveConfig(around())
+    expect(await withSettings(plain, home, notices)).toEqual(plain)
+    const [aside = ''] = await readdir(dirname(settingsFile(home)))
+    expect(aside).toMatch(/^settings\.corrupt-\d{8}T\d{6}\.\d{3}Z$/)
+    expect(await readFile(join(dirname(settingsFile(home)), aside), 'utf8')).toBe(text)
+    expect(notices).toEqual([
+      `${settingsFile(home)} cannot be used: ${damage}. The node starts with its usual settings; the old file is kept as ${aside}`,
+    ])
+    expect(await withSettings(plain, home, notices)).toEqual(plain)
+    expect(notices.length).toBe(1)
   })
 
-  it('ends the start when it cannot be read', async () => {
+  it('is put aside, too, when it is a folder', async () => {
     const home = await tempDir()
     await mkdir(settingsFile(home), { recursive: true })
-    await expect(readSettings(home)).rejects.toThrow(/it could not be read \(EISDIR\)/)
+    const notices: string[] = []
+    await withSettings(resolveConfig(around()), home, notices)
+    expect(notices).toEqual([expect.stringContaining('settings.json cannot be used: it is a folder.')])
+    expect(await readSettings(home)).toEqual({})
+  })
+
+  it('ends the start when it cannot be read, and stays where it is', async () => {
+    const home = await tempDir()
+    await mkdir(dirname(settingsFile(home)))
+    await symlink('settings.json', settingsFile(home))
+    const started = withSettings(resolveConfig(around()), home, [])
+    await expect(started).rejects.toThrow(expect.objectContaining({ code: 'PM_CANNOT_START' }))
+    await expect(started).rejects.toThrow(`${settingsFile(home)} cannot be used: it could not be read (ELOOP)`)
+    expect(await readdir(dirname(settingsFile(home)))).toEqual(['settings.json'])
   })
 })
 

@@ -38,7 +38,10 @@ export const uploadRoute: FastifyPluginAsyncTypebox<Desk> = async (app, desk) =>
   app.post('/myfiles', { schema, config: { upload: true } }, async (request, reply) => {
     if (!request.isMultipart()) throw new UnsupportedMediaType()
     // What is left of a body that was given up is not read, and its sender not waited for.
-    const received = await receiveAll(desk, request, () => reply.header('connection', 'close'))
+    const received = await receiveAll(desk, request, () => {
+      if (reply.sent) request.raw.destroy()
+      else reply.header('connection', 'close')
+    })
     const publish = request.query.publish === '1'
     if (wantsHtml(request)) {
       const names = received.map(({ name }) => name)
@@ -87,6 +90,8 @@ const receiveAll = async (desk: Desk, request: FastifyRequest, onGivenUp: () => 
     }
     return received
   } catch (error) {
+    // Refused while it still comes: what is left unread would stand before the next request of this connection.
+    if (!signal.aborted) request.raw.unpipe().resume()
     throw isOurs(error) ? error : new UploadIncomplete({ cause: error })
   }
 }
