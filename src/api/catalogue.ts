@@ -1,6 +1,5 @@
 /** JSON of what is on the mesh, and of fetching it. */
 import { type Static, Type } from 'typebox'
-import { NodeId } from './node.ts'
 import { Paging } from './paging.ts'
 
 /** Empty is what a form sends for "all" and "as it comes". */
@@ -47,9 +46,9 @@ export type PeerFileParams = Static<typeof PeerFileParams>
 /** GET /events; without a view it is for a program. */
 export const EventsQuery = Type.Object({
   ...Paging,
-  view: Type.Optional(Type.Enum(['home', 'first', 'myfiles', 'nodes', 'node'])),
-  /** Of view=node. */
-  id: Type.Optional(NodeId),
+  view: Type.Optional(Type.Enum(['home', 'first', 'myfiles', 'nodes', 'node', 'transfers', 'transfer'])),
+  /** Of view=node and of view=transfer. */
+  id: Type.Optional(Type.String({ pattern: '^([0-9a-f]{64}|[0-9a-f]{16})$' })),
   kind: Type.Optional(Type.Enum(KIND_CHOICES)),
   sort: Type.Optional(Type.Enum(SORT_CHOICES)),
   show: Type.Optional(Type.Enum(['', 'published', 'private'])),

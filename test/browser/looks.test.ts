@@ -24,6 +24,7 @@ let ana: RunningNode
 let alone: RunningNode
 let benId: string
 let chloeId: string
+let transferId: string
 
 /** Ana has files in every state, Ben has published, Chloé has published and is away. */
 beforeAll(async () => {
@@ -58,6 +59,16 @@ beforeAll(async () => {
     () => nodesOf(ana.url),
     (nodes) => nodes.some((node) => !node.alive),
   )
+  // One is done, one waits, the others are as nobody had asked for them.
+  for (const name of ['away.zip', 'film.mp4']) {
+    const file = (await catalogueOf(ana.url)).files.find(({ names }) => names.includes(name))
+    const body = new URLSearchParams({ root: file?.root ?? '' })
+    transferId = ((await (await fetch(`${ana.url}transfers`, { method: 'POST', body })).json()) as { id: string }).id
+  }
+  await until(
+    () => ask<{ state: string }>(ana.url, `/transfers/${transferId}`),
+    ({ state }) => state === 'done',
+  )
   await until(
     () => ask<{ files: { state: string }[] }>(ana.url, '/myfiles'),
     ({ files }) => files.some(({ state }) => state === 'changed'),
@@ -71,6 +82,8 @@ const PAGES = (): readonly (readonly [name: string, url: string])[] => [
   ['home', ana.url],
   ['nothing found', `${ana.url}?q=budgte`],
   ['my files', `${ana.url}myfiles`],
+  ['transfers', `${ana.url}transfers`],
+  ['a transfer', `${ana.url}transfers/${transferId}`],
   ['nodes', `${ana.url}nodes`],
   ['a node', `${ana.url}nodes/${benId}`],
   ['a node that is away', `${ana.url}nodes/${chloeId}`],
@@ -165,7 +178,7 @@ test('a page is small', async () => {
 test('the keyboard reaches everything in reading order, and says what it is on', async () => {
   const { page } = await openPage(browser, ana.url)
   const stops: string[] = []
-  for (let step = 0; step < 12; step += 1) {
+  for (let step = 0; step < 13; step += 1) {
     await page.keyboard.press('Tab')
     stops.push(
       String(
@@ -175,15 +188,16 @@ test('the keyboard reaches everything in reading order, and says what it is on',
       ),
     )
   }
-  expect(stops.slice(0, 8)).toEqual([
+  expect(stops.slice(0, 9)).toEqual([
     'Skip to the page',
     'portmesh',
     'On the mesh',
     'My files',
+    expect.stringMatching(/^Transfers/),
     'Nodes',
     'Help',
     'Publish files',
     expect.stringContaining('Search the mesh'),
   ])
-  expect(stops.slice(8, 12)).toEqual(['All', 'Documents', 'Pictures', 'Video'])
+  expect(stops.slice(9, 13)).toEqual(['All', 'Documents', 'Pictures', 'Video'])
 })

@@ -66,7 +66,7 @@ describe('a page that is open', () => {
     const stream = await listen(scope, '/events?view=home')
     expect(stream.type).toBe('text/event-stream')
     const first = await stream.next(1)
-    expect(targetsOf(first)).toEqual(['#counts', '#q', '#mesh', '#mine', '#catalogue'])
+    expect(targetsOf(first)).toEqual(['#counts', '#q', '#mesh', '#mine', '#transfers', '#now', '#moving', '#catalogue'])
     expect(first.data).toContain('one')
     expect(first.event).toBe('')
 
@@ -122,7 +122,7 @@ describe('a page that is open', () => {
   test('of My files sees a file that another program puts there, and its preparing', async () => {
     const scope = await startScope()
     const stream = await listen(scope, '/events?view=myfiles')
-    expect(targetsOf(await stream.next(1))).toEqual(['#counts', '#q', '#files'])
+    expect(targetsOf(await stream.next(1))).toEqual(['#counts', '#q', '#moving', '#files'])
     await writeFile(join(scope.home, 'large.bin'), Buffer.alloc(256_000_000))
     expect((await stream.next(2)).data).toContain('large')
     await scope.published.publish('large.bin')
@@ -167,7 +167,7 @@ describe('a page that is open', () => {
     const scope = await startScope()
     scope.meet({ ...BEN, files: [file('one.pdf')] })
     const stream = await listen(scope, `/events?view=node&id=${BEN.id}`)
-    expect(targetsOf(await stream.next(1))).toEqual(['#node', '#q', '#about', '#shared'])
+    expect(targetsOf(await stream.next(1))).toEqual(['#node', '#q', '#about', '#moving', '#shared'])
     scope.meet({ ...BEN, files: [file('one.pdf'), file('two.pdf')] })
     expect((await stream.next(2)).data).toContain('two')
     scope.table.gone(BEN.address)
@@ -180,7 +180,7 @@ describe('a page that is open', () => {
   test('that welcomes becomes the list with the first file', async () => {
     const scope = await startScope()
     const stream = await listen(scope, '/events?view=first')
-    expect(targetsOf(await stream.next(1))).toEqual(['#folder', '#mesh'])
+    expect(targetsOf(await stream.next(1))).toEqual(['#folder', '#mesh', '#moving'])
     scope.meet({ ...BEN, files: [file('one.pdf')] })
     const second = await stream.next(2)
     expect(targetsOf(second)).toEqual(['#main', '#live'])
@@ -193,17 +193,18 @@ describe('a program', () => {
     const scope = await startScope()
     await writeFile(join(scope.home, 'plan.pdf'), 'plan')
     const stream = await listen(scope, '/events', {})
-    await stream.next(3)
-    expect(stream.messages.map(({ event }) => event)).toEqual(['table', 'catalogue', 'files'])
+    await stream.next(4)
+    expect(stream.messages.map(({ event }) => event)).toEqual(['table', 'catalogue', 'files', 'transfers'])
     expect(stream.messages.map(({ data }) => JSON.parse(data))).toEqual([
       (await scope.ask('/nodes')).json(),
       (await scope.ask('/getfile/available')).json(),
       (await scope.ask('/myfiles')).json(),
+      (await scope.ask('/transfers')).json(),
     ])
     scope.meet({ ...BEN, files: [file('one.pdf')] })
-    await stream.next(5)
-    expect(stream.messages.slice(3).map(({ event }) => event)).toEqual(['table', 'catalogue'])
-    expect(JSON.parse(stream.messages[4]?.data ?? '')).toMatchObject({ total: 1 })
+    await stream.next(6)
+    expect(stream.messages.slice(4).map(({ event }) => event)).toEqual(['table', 'catalogue'])
+    expect(JSON.parse(stream.messages[5]?.data ?? '')).toMatchObject({ total: 1 })
   })
 })
 

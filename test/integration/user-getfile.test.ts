@@ -3,11 +3,15 @@ import { open, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { request } from 'undici'
 import { describe, expect, test } from 'vitest'
+import { NotPublished, PeerUnreachable } from '../../src/errors.ts'
 import { until } from '../helpers/api.ts'
-import { BROWSER, hashOf, idOf, startScope } from './user-scope.ts'
+import { rootOf } from '../helpers/contents.ts'
+import { BROWSER, hashOf, idOf, type Scope, startScope } from './user-scope.ts'
 
 const LARGE = Buffer.alloc(1_000_000, 'portmesh ')
 const LARGE_HASH = hashOf(LARGE)
+/** Several runs of pieces. */
+const LONG = Buffer.alloc(4_000_000, 'a long one ')
 const BEN = { id: idOf('Ben'), name: 'Ben', address: '127.0.0.1:5001' }
 const CHLOE = { id: idOf('Chloé'), name: 'Chloé', address: 'chloe.local:5002' }
 
@@ -46,9 +50,9 @@ describe('a download', () => {
 
   test('can be asked for its head without being fetched', async () => {
     const scope = await withLarge()
-    scope.sends.set(LARGE_HASH, () => {
+    scope.contents.before = () => {
       throw new Error('fetched')
-    })
+    }
     for (const path of [LARGE_HASH, '5001/Large%20one.bin']) {
       const head = await scope.ask(`/getfile/${path}`, { method: 'HEAD' })
       expect([head.status, head.headers['content-length'], head.text]).toEqual([200, '1000000', ''])
@@ -80,16 +84,34 @@ describe('a holder', () => {
   test('who does not answer is passed over for the next one', async () => {
     const scope = await withLarge()
     scope.meet({ ...CHLOE, files: [{ name: 'same.bin', bytes: LARGE }] })
-    let asked = 0
-    scope.sends.set(LARGE_HASH, () => {
-      asked += 1
-      if (asked === 1) throw new Error('no answer')
-      return (async function* () {
-        yield LARGE
-      })()
-    })
-    expect((await scope.ask(`/getfile/${LARGE_HASH}`)).status).toBe(200)
-    expect(asked).toBe(2)
+    const asked = new Set<string>()
+    scope.contents.before = ({ peer }) => {
+      asked.add(peer)
+      if (asked.size === 1) throw new PeerUnreachable('')
+    }
+    const answer = await scope.ask(`/getfile/${LARGE_HASH}`)
+    expect([answer.status, hashOf(Buffer.from(answer.text))]).toEqual([200, LARGE_HASH])
+    expect(asked.size).toBe(2)
+  })
+
+  test('who goes away in the middle, lies, or falls silent is followed by the next one', async () => {
+    const troubles: Record<string, (scope: Scope, peer: string) => void> = {
+      'goes away': () => {
+        throw new PeerUnreachable('')
+      },
+      lies: ({ contents }, peer) => void contents.liars.add(peer),
+    }
+    for (const [what, makes] of Object.entries(troubles)) {
+      const scope = await startScope()
+      for (const peer of [BEN, CHLOE]) scope.meet({ ...peer, files: [{ name: 'long.bin', bytes: LONG }] })
+      let first: string | undefined
+      scope.contents.before = ({ peer, piece }) => {
+        first ??= peer
+        if (peer === first && piece >= 16) makes(scope, peer)
+      }
+      const { body } = await request(`${scope.url}/getfile/${hashOf(LONG)}`)
+      expect(Buffer.from(await body.arrayBuffer()).equals(LONG), what).toBe(true)
+    }
   })
 
   test('who is away is not asked', async () => {
@@ -131,11 +153,13 @@ describe('a holder', () => {
     scope.meet({ ...CHLOE, files: [{ name: 'lie.bin', bytes: other, hash: LARGE_HASH, root: 'f'.repeat(64) }] })
     const answer = await scope.ask(`/getfile/${LARGE_HASH}`)
     expect([answer.status, answer.json()]).toMatchObject([409, { error: { code: 'PM_AMBIGUOUS_HASH' } }])
-    expect(answer.text).toContain(LARGE_HASH)
+    expect(answer.text).toContain(rootOf(LARGE))
     expect(answer.text).toContain('f'.repeat(64))
-    // What the page offers for each of them still leads to one file.
+    // What the page offers for each of them still means one file.
     const page = await scope.ask('/', { headers: BROWSER })
-    expect(page.text).toContain('/getfile/127.0.0.1%3A5001/Large%20one.bin')
+    for (const root of [rootOf(LARGE), 'f'.repeat(64)]) {
+      expect(page.text).toContain(`name="root" value="${root}"><input type="hidden" name="hash" value="${LARGE_HASH}"`)
+    }
     expect((await scope.ask('/getfile/127.0.0.1%3A5001/Large%20one.bin')).status).toBe(200)
   })
 })
@@ -145,43 +169,54 @@ describe('a failure', () => {
     const scope = await startScope()
     scope.meet({ ...BEN, files: [{ name: 'small.txt', bytes: Buffer.from('small') }] })
     const hash = hashOf(Buffer.from('small'))
-    scope.sends.set(hash, async function* () {
-      yield Buffer.from('wrong')
-    })
+    scope.contents.liars.add(BEN.id)
     const page = await scope.ask(`/getfile/${hash}`, { headers: BROWSER })
     expect(page.status).toBe(502)
     expect(page.headers['content-type']).toBe('text/html; charset=utf-8')
     expect(page.headers['content-disposition']).toBeUndefined()
     expect(page.headers['content-security-policy']).toContain("style-src 'self'")
     expect(page.text).toContain('The file that came was not the one that was promised')
-    expect((await scope.ask(`/getfile/${hash}`)).json()).toMatchObject({ error: { code: 'PM_PEER_MISBEHAVED' } })
+    expect((await scope.ask(`/getfile/${hash}`)).json()).toMatchObject({ error: { code: 'PM_WRONG_PIECE' } })
   })
 
-  test.each([
-    ['a wrong byte at the end', () => Buffer.concat([LARGE.subarray(0, -1), Buffer.from('!')])],
-    ['too few bytes', () => LARGE.subarray(0, 900_000)],
-    ['too many bytes', () => Buffer.concat([LARGE, LARGE])],
-  ])('in the middle (%s) breaks the connection, so that no download is finished', async (_what, bytes) => {
-    const scope = await withLarge()
-    scope.sends.set(LARGE_HASH, async function* () {
-      const all = bytes()
-      for (let at = 0; at < all.length; at += 100_000) yield all.subarray(at, at + 100_000)
-    })
-    const { statusCode, body } = await request(`${scope.url}/getfile/${LARGE_HASH}`)
+  test.each<[string, (scope: Scope) => void]>([
+    ['wrong bytes', ({ contents }) => void contents.liars.add(BEN.id)],
+    [
+      'a file that is not there any more',
+      () => {
+        throw new NotPublished()
+      },
+    ],
+  ])('in the middle (%s) breaks the connection, so that no download is finished', async (_what, makes) => {
+    const scope = await startScope()
+    scope.meet({ ...BEN, files: [{ name: 'long.bin', bytes: LONG }] })
+    scope.contents.before = ({ piece }) => {
+      if (piece >= 16) makes(scope)
+    }
+    const { statusCode, body } = await request(`${scope.url}/getfile/${hashOf(LONG)}`)
     expect(statusCode).toBe(200)
     await expect(body.arrayBuffer()).rejects.toThrow()
     expect(scope.troubles).toEqual(['a download broke off'])
   })
 
+  test('of the hash to fit, although every piece fits the tree, never becomes a whole file', async () => {
+    const scope = await startScope()
+    const hash = 'd'.repeat(64)
+    scope.meet({ ...BEN, files: [{ name: 'long.bin', bytes: LONG, hash, root: rootOf(LONG) }] })
+    const { body } = await request(`${scope.url}/getfile/${hash}`)
+    await expect(body.arrayBuffer()).rejects.toThrow()
+  })
+
   test('of the person’s patience ends the fetching, also from somebody who has fallen silent', async () => {
-    const scope = await withLarge()
+    const scope = await startScope()
+    scope.meet({ ...BEN, files: [{ name: 'long.bin', bytes: LONG }] })
     let ended = false
-    scope.sends.set(LARGE_HASH, async function* (signal) {
-      yield Buffer.alloc(100_000)
+    scope.contents.before = async ({ piece, signal }) => {
+      if (piece < 16) return
       await once(signal, 'abort')
       ended = true
-    })
-    const { body } = await request(`${scope.url}/getfile/${LARGE_HASH}`)
+    }
+    const { body } = await request(`${scope.url}/getfile/${hashOf(LONG)}`)
     for await (const _ of body) break
     body.destroy()
     await until(async () => ended, Boolean)
@@ -203,13 +238,13 @@ describe('a failure', () => {
 
   test('to take what comes holds the sender back', async () => {
     const scope = await startScope()
-    const size = 64 * 1024 * 1024
-    const hash = 'e'.repeat(64)
+    const huge = Buffer.alloc(64 * 1024 * 1024)
+    const hash = hashOf(huge)
     let sent = 0
-    scope.meet({ ...BEN, files: [{ name: 'huge.bin', bytes: Buffer.alloc(size), hash, root: hash }] })
-    scope.sends.set(hash, async function* () {
-      for (; sent < size; sent += 1_048_576) yield Buffer.alloc(1_048_576)
-    })
+    scope.meet({ ...BEN, files: [{ name: 'huge.bin', bytes: huge }] })
+    scope.contents.before = () => {
+      sent += 128 * 1024
+    }
     const { body } = await request(`${scope.url}/getfile/${hash}`)
     await new Promise((resolve) => setTimeout(resolve, 500))
     expect(sent).toBeLessThan(32 * 1024 * 1024)

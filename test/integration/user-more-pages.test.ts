@@ -64,7 +64,7 @@ describe('a node', () => {
     expect(html).toContain('href="http://127.0.0.1:5001/"')
     expect(ids(html, 'row-')).toHaveLength(2)
     expect(html.indexOf('<bdi>film')).toBeLessThan(html.indexOf('<bdi>old'))
-    expect(html).toContain('href="/getfile/127.0.0.1%3A5001/film.mp4"')
+    expect(html).toContain('name="name" value="film.mp4"><button class="btn do" aria-label="Fetch film.mp4">')
     expect(html).toContain('also called <bdi>copy.mp4</bdi>')
     expect(await page(scope, '/nodes')).toContain(
       `<a class="name" href="/nodes/${BEN.id}"><bdi>Ben’s desktop</bdi></a>`,
@@ -78,8 +78,9 @@ describe('a node', () => {
     const html = await page(scope, `/nodes/${BEN.id}`)
     expect(html).toMatch(/Away since \d+:\d\d/)
     expect(html).not.toContain('Visit')
-    expect(html.match(/href="\/getfile\/[0-9a-f]{64}" aria-label="Fetch both.pdf"/g)).toHaveLength(1)
+    expect(html.match(/aria-label="Fetch both.pdf"/g)).toHaveLength(1)
     expect(html).not.toContain('Fetch only.pdf')
+    expect(html).toContain('aria-label="When back: fetch only.pdf when Ben’s desktop is back"')
   })
 
   test('with many files shows them in pages, and finds one by its name', async () => {
@@ -134,7 +135,15 @@ describe('help', () => {
   test('draws the pages, each a link that leads there', async () => {
     const scope = await startScope()
     const { pages } = (await scope.ask('/help')).json<{ pages: { path: string; title: string }[] }>()
-    expect(pages.map(({ path }) => path)).toEqual(['/', '/myfiles', '/nodes', '/nodes/:id', '/help'])
+    expect(pages.map(({ path }) => path)).toEqual([
+      '/',
+      '/myfiles',
+      '/transfers',
+      '/transfers/:id',
+      '/nodes',
+      '/nodes/:id',
+      '/help',
+    ])
     for (const { title } of pages) expect(await page(scope, '/help')).toContain(`>${title}</text>`)
     expect(await page(scope, '/help')).not.toContain(`href="/nodes/`)
     scope.meet(BEN)

@@ -11,17 +11,21 @@ import { Catalogue } from '../../src/dht/catalogue.ts'
 import type { SharedFile } from '../../src/dht/digest.ts'
 import { OwnRow } from '../../src/dht/row.ts'
 import { PeerTable } from '../../src/dht/table.ts'
-import { NotFound, PeerUnreachable } from '../../src/errors.ts'
+import { NotFound } from '../../src/errors.ts'
 import { News } from '../../src/news.ts'
 import type { UserDeps } from '../../src/routes/user/deps.ts'
 import { answerUserError, userRoutes } from '../../src/routes/user/index.ts'
+import { sharingOf } from '../../src/sharing.ts'
 import { Hasher } from '../../src/store/hash.ts'
 import { Home } from '../../src/store/home.ts'
+import { LayerMaker } from '../../src/store/layer-maker.ts'
 import { Place } from '../../src/store/place.ts'
 import { Published } from '../../src/store/published.ts'
 import { openState } from '../../src/store/state.ts'
-import { fetchWhole } from '../../src/transfer/whole.ts'
+import { HandOver, type HandOverOptions } from '../../src/transfer/hand-over.ts'
+import { partialsOf } from '../../src/transfer/transfers.ts'
 import { WorkerPool } from '../../src/workers.ts'
+import { type ContentsOf, contentsOf, rootOf } from '../helpers/contents.ts'
 import { tempDir } from '../helpers/process.ts'
 
 export interface Answer {
@@ -46,16 +50,18 @@ export interface OtherFile {
   readonly root?: string
 }
 
-export interface Scope extends Pick<UserDeps, 'place' | 'published' | 'table' | 'catalogue' | 'news'> {
+export interface Scope extends Pick<UserDeps, 'place' | 'published' | 'table' | 'catalogue' | 'news' | 'transfers'> {
   readonly url: string
   readonly port: number
   readonly home: string
   ask(path: string, options?: Ask): Promise<Answer>
   /** Somebody else appears, or says something else of himself. */
   meet(peer: { id: string; name: string; address: string; files?: readonly OtherFile[]; alive?: boolean }): void
-  /** What a peer sends in place of the content, by hash. */
-  readonly sends: Map<string, (signal: AbortSignal) => AsyncIterable<Uint8Array>>
+  /** What peers give in pieces, and how. */
+  readonly contents: ContentsOf
   readonly stopping: AbortController
+  /** As when the node stops: its folder is free for another one. */
+  stop(): Promise<void>
   /** Every address of the scope: `GET /myfiles`. */
   readonly routes: readonly string[]
   /** What was given to the log. */
@@ -79,16 +85,27 @@ export const HTMX = {
 export const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 export const idOf = (name: string): string => hashOf(Buffer.from(name))
 
-export const startScope = async ({ name = 'Ana’s laptop', stallMs = 30_000 } = {}): Promise<Scope> => {
-  const folder = await tempDir()
+export interface ScopeOptions {
+  readonly name?: string
+  readonly stallMs?: number
+  /** The folder of an earlier scope; one of its own when left out. */
+  readonly home?: string
+  /** How files are opened; as without a desktop when left out. */
+  readonly handOver?: HandOverOptions
+}
+
+export const startScope = async (options: ScopeOptions = {}): Promise<Scope> => {
+  const { name = 'Ana’s laptop', stallMs = 30_000, handOver = { platform: 'linux' } } = options
+  const folder = options.home ?? (await tempDir())
   const news = new News()
   const home = new Home(folder)
   await home.start()
-  const place = new Place(home)
-  await place.start()
   const state = await openState(join(folder, '.portmesh'))
+  const place = new Place(home)
+  await place.start({ keep: partialsOf(state) })
   const pool = new WorkerPool({ threads: 1, queue: 16 })
-  const published = new Published({ home, state, hasher: new Hasher(pool), news })
+  const hasher = new Hasher(pool)
+  const published = new Published({ home, state, hasher, news })
   await published.start()
   const catalogue = new Catalogue()
   const table = new PeerTable({ news, verify: () => true, onRow: (change) => catalogue.change(change) })
@@ -100,9 +117,23 @@ export const startScope = async ({ name = 'Ana’s laptop', stallMs = 30_000 } =
     catalogue.change({ id, ...change })
     news.tell('catalogue')
   })
-  const contents = new Map<string, Buffer>()
-  const sends: Scope['sends'] = new Map()
+  const contents = contentsOf()
   const stopping = new AbortController()
+  const sharing = sharingOf({
+    ownId: id,
+    home,
+    place,
+    state,
+    published,
+    layers: new LayerMaker({ home, state, hasher, signal: stopping.signal }),
+    table,
+    catalogue,
+    news,
+    client: contents.client,
+    onTrouble: () => {},
+  })
+  const { transfers } = sharing
+  transfers.start()
   const troubles: string[] = []
 
   const server = createServer()
@@ -118,14 +149,9 @@ export const startScope = async ({ name = 'Ana’s laptop', stallMs = 30_000 } =
     table,
     catalogue,
     news,
-    fetchWhole: async (wanted) =>
-      await fetchWhole(wanted, async (source, signal) => {
-        const own = sends.get(wanted.hash)
-        const bytes = contents.get(`${source.id}${wanted.hash}`)
-        if (own) return own(signal)
-        if (!bytes) throw new PeerUnreachable(source.address)
-        return oneChunk(bytes)
-      }),
+    transfers,
+    handOver: new HandOver(handOver),
+    handOn: sharing.handOn,
     onTrouble: (what) => void troubles.push(what),
     stopping: stopping.signal,
     stallMs,
@@ -145,15 +171,18 @@ export const startScope = async ({ name = 'Ana’s laptop', stallMs = 30_000 } =
   const answer = answerUserError(deps)
   app.setNotFoundHandler((request, reply) => answer(new NotFound(), request, reply))
   await app.ready()
-  onTestFinished(async () => {
+  const stop = async (): Promise<void> => {
+    if (stopping.signal.aborted && !server.listening) return
     stopping.abort()
+    await sharing.stop()
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
     await app.close()
     await published.stop()
     await pool.stop()
     state.close()
-  })
+  }
+  onTestFinished(stop)
 
   const url = `http://127.0.0.1:${port}`
   return {
@@ -165,8 +194,10 @@ export const startScope = async ({ name = 'Ana’s laptop', stallMs = 30_000 } =
     table,
     catalogue,
     news,
-    sends,
+    transfers,
+    contents,
     stopping,
+    stop,
     routes,
     troubles,
     ask: async (path, { method = 'GET', headers, body } = {}) => {
@@ -187,12 +218,13 @@ export const startScope = async ({ name = 'Ana’s laptop', stallMs = 30_000 } =
       table.forget(peer)
       const shared = files.map((file): SharedFile => {
         const hash = file.hash ?? hashOf(file.bytes)
-        contents.set(`${peer}${hash}`, file.bytes)
+        const root = file.root ?? (file.hash === undefined ? rootOf(file.bytes) : hash)
+        contents.put(peer, { hash, root, bytes: file.bytes })
         return {
           name: file.name,
           size: file.bytes.length,
           hash,
-          root: file.root ?? hash,
+          root,
           publishedMs: file.publishedMs ?? Date.now(),
         }
       })
@@ -210,8 +242,4 @@ export const startScope = async ({ name = 'Ana’s laptop', stallMs = 30_000 } =
       news.tell('catalogue')
     },
   }
-}
-
-async function* oneChunk(bytes: Uint8Array): AsyncIterable<Uint8Array> {
-  yield bytes
 }

@@ -12,7 +12,9 @@
   /* Lists. New entries come in at once when nobody is in the list and its head is in sight. Otherwise rows that are
      there keep their places, and the list's head offers the new ones. */
 
-  const rowsOf = (list) => [...list.querySelectorAll('.rows > li')]
+  const rowsOf = (list) => [...list.querySelectorAll(':is(.rows, .jobs) > li')]
+  /** A row and the group it stands in. */
+  const placesOf = (rows) => rows.map((row) => `${row.parentNode.id} ${row.id}`).join()
   const inUse = (list) => list.matches(':hover, :focus-within') || list.getBoundingClientRect().top < 0
   /** Lists that have not taken in what is new. */
   const behind = new Set()
@@ -32,7 +34,7 @@
     const fresh = next.filter((row) => !shown.has(row.id)).length
     if (fresh > 0) say(countOf(fresh, `new ${list.querySelector('.fresh').dataset.one}`))
     behind.delete(list.id)
-    if (!inUse(list) || next.map((row) => row.id).join() === [...shown.keys()].join()) return [task]
+    if (!inUse(list) || placesOf(next) === placesOf([...shown.values()])) return [task]
     behind.add(list.id)
     offer(list, fresh)
     return next
@@ -72,30 +74,45 @@
     noteWords()
     const row = byId(focused)
     if (!row || document.activeElement !== document.body) return
-    const place = row.querySelector('a, button') ?? row.closest('[tabindex]')
+    const place = row.querySelector('button') ?? row.querySelector('a') ?? row.closest('[tabindex]')
     place?.focus({ preventScroll: true })
   })
 
   /* A button that has just changed its word ignores clicks, so that a double click does not undo what it did. */
 
-  const words = new WeakMap()
-  const noteWords = () => {
-    for (const button of document.querySelectorAll('.rows button, .own button')) {
-      const word = button.textContent
-      const known = words.get(button)
-      if (known?.word !== word) words.set(button, { word, changedMs: known ? performance.now() : -NEW_WORD_MS })
-    }
+  /** By the place: the same row, its first or second button. What was there before is another element, perhaps. */
+  let words = new Map()
+  const placeOf = (button) => {
+    const row = button?.closest('li[id]')
+    return row && `${row.id} ${[...row.querySelectorAll('button')].indexOf(button)}`
   }
-  document.addEventListener(
-    'submit',
-    (event) => {
-      const known = words.get(event.submitter)
-      if (!known || performance.now() - known.changedMs > NEW_WORD_MS) return
-      event.preventDefault()
-      event.stopImmediatePropagation()
-    },
-    true,
-  )
+  const noteWords = () => {
+    const next = new Map()
+    for (const button of document.querySelectorAll(':is(.rows, .own, .jobs) button')) {
+      const place = placeOf(button)
+      const word = button.textContent
+      const known = words.get(place)
+      const changedMs = known ? performance.now() : -NEW_WORD_MS
+      if (place) next.set(place, known?.word === word ? known : { word, changedMs })
+    }
+    words = next
+  }
+  const isNewWord = (button) => {
+    const known = words.get(placeOf(button))
+    return known !== undefined && performance.now() - known.changedMs <= NEW_WORD_MS
+  }
+  for (const done of ['submit', 'click']) {
+    document.addEventListener(
+      done,
+      (event) => {
+        const button = done === 'submit' ? event.submitter : event.target.closest('button[popovertarget]')
+        if (!isNewWord(button)) return
+        event.preventDefault()
+        event.stopImmediatePropagation()
+      },
+      true,
+    )
+  }
 
   /* Toasts: ten seconds, longer under the pointer or the focus, three at most. */
 

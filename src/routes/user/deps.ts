@@ -5,7 +5,10 @@ import type { News } from '../../news.ts'
 import type { Home } from '../../store/home.ts'
 import type { Place } from '../../store/place.ts'
 import type { Published } from '../../store/published.ts'
-import type { Download, WholeRequest } from '../../transfer/whole.ts'
+import type { Content } from '../../transfer/fetch.ts'
+import type { HandedOn } from '../../transfer/hand-on.ts'
+import type { HandOver } from '../../transfer/hand-over.ts'
+import type { Transfers } from '../../transfer/transfers.ts'
 
 /** This node, as its pages name it. */
 export interface Self {
@@ -28,8 +31,14 @@ export interface UserDeps {
   readonly table: PeerTable
   readonly catalogue: Catalogue
   readonly news: News
-  /** Fetch a whole content from the first of several sources that can give it. */
-  readonly fetchWhole: (request: WholeRequest) => Promise<Download>
+  readonly transfers: Transfers
+  readonly handOver: Pick<HandOver, 'possible' | 'open'>
+  /**
+   * Fetch a content for somebody who reads it from front to back.
+   * @param first - who is asked before all others, an identity
+   * @throws NoHolder, the last holder's error
+   */
+  readonly handOn: (content: Content, first: string | undefined, signal: AbortSignal) => Promise<HandedOn>
   /** For the log: what failed after its answer was given, or in the middle of it. */
   readonly onTrouble?: (what: string, error: unknown) => void
   /** Aborted when the node begins to stop: every `/events` stream ends then. */

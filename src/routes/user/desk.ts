@@ -2,8 +2,10 @@
 import type { UserDeps } from './deps.ts'
 import { type FaceOf, faceOf } from './faces.ts'
 import { createFolder, type Folder } from './folder.ts'
+import { createHere, type Here } from './here.ts'
 import { createNotices, type Notices } from './notices.ts'
 import { createStreams, type Streams } from './streams.ts'
+import { createTransferWatch, type TransferWatch } from './transfer-watch.ts'
 import { createSeats } from './views/mesh.ts'
 
 export interface Desk extends UserDeps {
@@ -14,6 +16,9 @@ export interface Desk extends UserDeps {
   readonly folder: Folder
   readonly notices: Notices
   readonly streams: Streams
+  /** What became of the files that were fetched. */
+  readonly here: Here
+  readonly watch: TransferWatch
 }
 
 const desks = new WeakMap<object, Desk>()
@@ -23,6 +28,7 @@ export const deskOf = (deps: UserDeps): Desk => {
   const made = desks.get(deps.table)
   if (made) return made
   const { table } = deps
+  const notices = createNotices()
   const known = () => table.all().map(({ id }) => id)
   const desk: Desk = {
     onTrouble: () => {},
@@ -30,8 +36,10 @@ export const deskOf = (deps: UserDeps): Desk => {
     faceOf,
     seats: createSeats(known),
     folder: createFolder(deps),
-    notices: createNotices(),
+    notices,
     streams: createStreams(deps.stopping),
+    here: createHere(deps),
+    watch: createTransferWatch({ ...deps, notices }),
   }
   desks.set(table, desk)
   return desk

@@ -10,13 +10,17 @@ import { myFilesAnswer } from './myfiles.ts'
 import { nodesAnswer } from './nodes.ts'
 import { type Part, render, sendHtml, toPartial } from './render.ts'
 import type { Feed } from './streams.ts'
+import { transfersAnswer } from './transfer-answer.ts'
 import { firstView, homeView } from './views/home.ts'
 import { myFilesView } from './views/my-files.ts'
 import { nodeView } from './views/node.ts'
 import { nodesView } from './views/nodes.ts'
 import { address } from './views/shell.ts'
+import { movingPart } from './views/transfer-card.ts'
+import { transfersView, transferView } from './views/transfers.ts'
 
-const TOPICS = ['table', 'catalogue', 'files'] as const satisfies readonly Topic[]
+const TOPICS = ['table', 'catalogue', 'files', 'transfers'] as const satisfies readonly Topic[]
+const PAGE_TOPICS = ['table', 'catalogue', 'files'] as const satisfies readonly Topic[]
 
 /** How often a page asks that had to give its stream to another one. */
 const POLL_SECONDS = 10
@@ -25,6 +29,8 @@ const GATHER_MS = 250
 const MOVING_MS = 500
 /** As many toasts as a page shows. */
 const MAX_NOTICES = 3
+/** Every piece that comes is news for them; other pages only hear of one that begins or ends. */
+const VIEWS_OF_PIECES: ReadonlySet<EventsQuery['view']> = new Set(['home', 'transfers', 'transfer', 'nodes', 'node'])
 /** A program has no words that grow old. */
 const NEVER_MS = 2 ** 30
 
@@ -43,7 +49,17 @@ export const eventsRoute: FastifyPluginAsyncTypebox<Desk> = async (app, desk) =>
   })
 }
 
+/** The view with what stands in the head of every page. */
 const viewOf = (desk: Desk, query: EventsQuery): LiveView | undefined => {
+  const view = bodyOf(desk, query)
+  if (!view) return undefined
+  return async () => {
+    const snapshot = await view()
+    return { ...snapshot, parts: [...snapshot.parts, movingPart(desk)] }
+  }
+}
+
+const bodyOf = (desk: Desk, query: EventsQuery): LiveView | undefined => {
   switch (query.view) {
     case 'home':
       return homeView(desk, query)
@@ -58,6 +74,10 @@ const viewOf = (desk: Desk, query: EventsQuery): LiveView | undefined => {
       if (!peer) throw new UnknownPeer()
       return nodeView(desk, peer, query)
     }
+    case 'transfers':
+      return transfersView(desk)
+    case 'transfer':
+      return transferView(desk, desk.transfers.get(query.id ?? ''))
     case undefined:
       return undefined
   }
@@ -78,7 +98,8 @@ const pageFeed = (desk: Desk, view: LiveView, query: EventsQuery): Feed => {
     },
     listen: (onNews) => {
       const ends = [
-        ...TOPICS.map((topic) => desk.news.on(topic, onNews)),
+        ...PAGE_TOPICS.map((topic) => desk.news.on(topic, onNews)),
+        VIEWS_OF_PIECES.has(query.view) ? desk.news.on('transfers', onNews) : desk.watch.listen(onNews),
         desk.folder.listen(onNews),
         desk.notices.listen((part) => {
           notices.push(part)
@@ -139,6 +160,7 @@ const ANSWERS: Readonly<Record<(typeof TOPICS)[number], (desk: Desk) => unknown>
   table: nodesAnswer,
   catalogue: (desk) => catalogueAnswer(desk, {}),
   files: (desk) => myFilesAnswer(desk, {}),
+  transfers: transfersAnswer,
 }
 
 /** One message of a stream (HTML standard, section 9.2). */

@@ -1,20 +1,22 @@
-/** Fetch a file of the mesh now and hand it to whoever asked, as a download. */
+/** Hand a file to whoever asked, as a download: from our own disk where it is here, else fetched from the mesh now. */
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import { ContentParams, PeerFileParams } from '../../api/catalogue.ts'
-import type { CatalogueEntry } from '../../dht/catalogue.ts'
 import { AmbiguousHash, FileChanged, NoHolder, UnknownContent, UnknownPeer } from '../../errors.ts'
 import type { PublishedFile } from '../../store/published.ts'
-import type { Source } from '../../transfer/whole.ts'
+import type { Content } from '../../transfer/fetch.ts'
+import type { OpenHolding } from '../../transfer/holding.ts'
+import type { Transfer } from '../../transfer/transfer.ts'
 import type { Desk } from './desk.ts'
 import { contentDisposition } from './disposition.ts'
 import { otherHolders } from './views/file-row.ts'
 
-/** What was asked for: one of our own published files, or a content and who has it, in the order in which they are asked. */
+/** What was asked for: a file that we have published, one that we have fetched, or a content of others, and who is asked first. */
 type Wanted =
   | { readonly own: PublishedFile }
-  | { readonly name: string; readonly size: number; readonly hash: string; readonly sources: readonly Source[] }
+  | { readonly fetched: Transfer['record'] }
+  | (Content & { readonly name: string; readonly first: string | undefined })
 
 /** Read from the disk at once. */
 const CHUNK_BYTES = 256 * 1024
@@ -23,10 +25,10 @@ export const getfileRoutes: FastifyPluginAsyncTypebox<Desk> = async (app, desk) 
   const byContent = { schema: { params: ContentParams } }
   const byPeer = { schema: { params: PeerFileParams } }
   app.get('/getfile/:hash', byContent, async ({ params }, reply) =>
-    send(desk, wantedContent(desk, params.hash.toLowerCase()), reply),
+    send(desk, await wantedContent(desk, params.hash.toLowerCase()), reply),
   )
   app.head('/getfile/:hash', byContent, async ({ params }, reply) =>
-    headersOf(wantedContent(desk, params.hash.toLowerCase()), reply).send(),
+    headersOf(await wantedContent(desk, params.hash.toLowerCase()), reply).send(),
   )
   app.get('/getfile/:peer/:name', byPeer, async ({ params }, reply) => send(desk, wantedFile(desk, params), reply))
   app.head('/getfile/:peer/:name', byPeer, async ({ params }, reply) =>
@@ -38,19 +40,28 @@ export const getfileRoutes: FastifyPluginAsyncTypebox<Desk> = async (app, desk) 
  * What a hash or a root means here.
  * @throws UnknownContent, AmbiguousHash, NoHolder
  */
-const wantedContent = (desk: Desk, hash: string): Wanted => {
+const wantedContent = async (desk: Desk, hash: string): Promise<Wanted> => {
   const [own] = [...desk.published.byRoot(hash), ...desk.published.byHash(hash)]
   if (own) return { own }
+  const fetched = await fetchedContent(desk, hash)
+  if (fetched) return { fetched }
   const entries = desk.catalogue.find(hash)
   if (entries.length === 0) throw new UnknownContent()
-  const fetchable = entries
-    .map((entry) => ({ entry, sources: sourcesOf(desk, entry) }))
-    .filter(({ sources }) => sources.length > 0)
+  const fetchable = entries.filter((entry) => otherHolders(desk, entry).some(({ alive }) => alive))
   const [only, other] = fetchable
   if (!only) throw new NoHolder()
-  if (other) throw new AmbiguousHash(fetchable.map(({ entry }) => entry.root).join(', '))
-  const { entry, sources } = only
-  return { name: entry.names[0] ?? '', size: entry.size, hash: entry.hash, sources }
+  if (other) throw new AmbiguousHash(fetchable.map(({ root }) => root).join(', '))
+  const { root, size, names } = only
+  return { root, hash: only.hash, size, name: names[0] ?? '', first: undefined }
+}
+
+/** What a transfer brought, and lies in the folder as it came. */
+const fetchedContent = async ({ transfers }: Desk, hash: string): Promise<Transfer['record'] | undefined> => {
+  for (const { record, state } of transfers.all()) {
+    if (state !== 'done' || (record.root !== hash && record.hash !== hash)) continue
+    if ((await transfers.finished.look(record)) === 'same') return record
+  }
+  return undefined
 }
 
 /**
@@ -64,25 +75,20 @@ const wantedFile = ({ table, self }: Desk, { peer, name }: PeerFileParams): Want
   const file = found.files.get(name)
   if (!file) throw new UnknownContent()
   if (!found.alive) throw new NoHolder()
-  return { name, size: file.size, hash: file.hash, sources: [{ address, id: found.id, fileName: name }] }
+  return { root: file.root, hash: file.hash, size: file.size, name, first: found.id }
 }
-
-const sourcesOf = (desk: Desk, entry: CatalogueEntry): readonly Source[] =>
-  otherHolders(desk, entry).flatMap(({ id, fileName, alive, address }) =>
-    alive && address !== undefined ? [{ id, fileName, address }] : [],
-  )
 
 const send = async (desk: Desk, wanted: Wanted, reply: FastifyReply): Promise<FastifyReply> => {
   const abort = new AbortController()
   reply.raw.once('close', () => abort.abort())
-  const body = 'own' in wanted ? fromDisk(desk, wanted.own) : await fromMesh(desk, wanted, abort.signal)
+  const body = await bodyOf(desk, wanted, abort.signal)
   // A failure before the first byte is an answer in words; after it the connection breaks, and the download with it.
   const bytes = logged(desk, body, abort.signal)
   return headersOf(wanted, reply).send(Readable.from(bytes, { objectMode: false, highWaterMark: CHUNK_BYTES }))
 }
 
 const headersOf = (wanted: Wanted, reply: FastifyReply): FastifyReply => {
-  const { name, size } = 'own' in wanted ? wanted.own : wanted
+  const { name, size } = 'own' in wanted ? wanted.own : 'fetched' in wanted ? named(wanted.fetched) : wanted
   return reply.headers({
     'content-type': 'application/octet-stream',
     'content-length': size,
@@ -91,11 +97,14 @@ const headersOf = (wanted: Wanted, reply: FastifyReply): FastifyReply => {
   })
 }
 
-const fromMesh = async (
-  desk: Desk,
-  { size, hash, sources }: Exclude<Wanted, { own: PublishedFile }>,
-  signal: AbortSignal,
-): Promise<AsyncIterable<Uint8Array>> => (await desk.fetchWhole({ size, hash, sources, signal })).body
+const named = ({ finalName, name, size }: Transfer['record']) => ({ name: finalName ?? name, size })
+
+const bodyOf = async (desk: Desk, wanted: Wanted, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> => {
+  if ('own' in wanted) return fromDisk(() => publishedCopy(desk, wanted.own), wanted.own.size)
+  if ('fetched' in wanted) return fromDisk(() => desk.transfers.finished.open(wanted.fetched), wanted.fetched.size)
+  const { root, hash, size, first } = wanted
+  return (await desk.handOn({ root, hash, size }, first, signal)).body
+}
 
 async function* logged(desk: Desk, body: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncIterable<Uint8Array> {
   let begun = false
@@ -110,19 +119,29 @@ async function* logged(desk: Desk, body: AsyncIterable<Uint8Array>, signal: Abor
   }
 }
 
-/** Our own copy. Every chunk waits for the proof that the file is still what was published. */
-async function* fromDisk({ published }: Desk, { name, size }: PublishedFile): AsyncIterable<Uint8Array> {
-  const served = await published.open(name)
+const publishedCopy = async ({ published }: Desk, { name }: PublishedFile): Promise<OpenHolding> => {
+  const { read, check, close } = await published.open(name)
+  return {
+    read: async (position, into) => {
+      if ((await read(position, into)) < into.length) throw new FileChanged()
+    },
+    check,
+    close,
+  }
+}
+
+/** Our own copy. Every chunk waits for the proof that the file is still what it was. */
+async function* fromDisk(open: () => Promise<OpenHolding>, size: number): AsyncIterable<Uint8Array> {
+  const file = await open()
   try {
     for (let position = 0; position < size; ) {
       const chunk = new Uint8Array(Math.min(CHUNK_BYTES, size - position))
-      const filled = await served.read(position, chunk)
-      await served.check()
-      if (filled < chunk.length) throw new FileChanged()
+      await file.read(position, chunk)
+      await file.check()
       yield chunk
-      position += filled
+      position += chunk.length
     }
   } finally {
-    await served.close()
+    await file.close()
   }
 }

@@ -9,6 +9,8 @@ import { shell } from './views/shell.ts'
 const PAGES: HelpAnswer['pages'] = [
   { path: '/', title: 'On the mesh', what: 'every file, search and fetch' },
   { path: '/myfiles', title: 'My files', what: 'publish, unpublish, drop files' },
+  { path: '/transfers', title: 'Transfers', what: 'moving, waiting, done' },
+  { path: '/transfers/:id', title: 'One transfer', what: 'its pieces, rate and holders' },
   { path: '/nodes', title: 'Nodes', what: 'who is here, the drawing' },
   { path: '/nodes/:id', title: 'A node', what: 'one computer and its files' },
   { path: '/help', title: 'Help', what: 'every address and key' },
@@ -18,7 +20,7 @@ const PAGES: HelpAnswer['pages'] = [
 const ROUTES: HelpAnswer['routes'] = [
   ['GET', '/', 'This node, who is there, how many files; the page lists them'],
   ['GET', '/getfile/available', 'Every file on the mesh, in pages: ?q= ?kind= ?sort= ?page= ?size='],
-  ['GET', '/getfile/:hash', 'A file by its hash or root, from whoever has it'],
+  ['GET', '/getfile/:hash', 'A file by its hash or root as a download: from your folder, or from whoever has it'],
   ['GET', '/getfile/:peer/:name', 'A file of one computer, 5001 or host:port'],
   ['GET', '/myfiles', 'What lies in your folder, published or not: ?q= ?show= ?page= ?size='],
   ['POST', '/myfiles', 'Add files to your folder (multipart); ?publish=1 publishes them'],
@@ -27,6 +29,14 @@ const ROUTES: HelpAnswer['routes'] = [
   ['POST', '/myfiles/:name/clear', 'Unpublish one; the file stays'],
   ['POST', '/uploaded', 'Publish several: name=, as often as there are files'],
   ['POST', '/uploaded/clear', 'Unpublish all; the files stay'],
+  ['GET', '/transfers', 'What is fetched into your folder: moving, waiting, done'],
+  ['POST', '/transfers', 'Fetch a file into your folder: hash= or root='],
+  ['GET', '/transfers/:id', 'One of them, with who gives how much'],
+  ['POST', '/transfers/:id/pause', 'Pause it; what arrived is kept'],
+  ['POST', '/transfers/:id/resume', 'Go on with it'],
+  ['POST', '/transfers/:id/retry', 'Try again one that has stopped'],
+  ['POST', '/transfers/:id/cancel', 'Give it up; what arrived is deleted'],
+  ['POST', '/transfers/:id/open', 'Open the finished file with the program of this computer'],
   ['GET', '/nodes', 'Every computer and what it shares'],
   ['GET', '/nodes/:id', 'One computer and its files, in pages: ?q= ?page= ?size='],
   ['GET', '/events', 'Changes as they happen (Server-Sent Events)'],
@@ -37,9 +47,14 @@ export const helpRoute: FastifyPluginAsyncTypebox<Desk> = async (app, desk) => {
   app.get('/help', { schema: { response: { 200: HelpAnswer } } }, async (request, reply) => {
     if (!wantsHtml(request)) return { pages: PAGES, routes: ROUTES }
     const [someone] = desk.table.all()
+    const [something] = desk.transfers.all()
+    const ids: Readonly<Record<string, string | undefined>> = {
+      '/nodes/:id': someone?.id,
+      '/transfers/:id': something?.record.id,
+    }
     const pages = PAGES.map((page) => ({
       ...page,
-      href: page.path.replace('/:id', someone ? `/${someone.id}` : ''),
+      href: page.path.replace('/:id', ids[page.path] === undefined ? '' : `/${ids[page.path]}`),
     }))
     const main = render('help', { pages, routes: ROUTES })
     return sendHtml(reply, render('page', { shell: shell(desk, { title: 'Help', page: 'help' }), main }))

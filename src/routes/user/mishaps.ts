@@ -16,7 +16,13 @@ export interface Mishap {
 }
 
 const TO_MESH = { href: '/', button: 'Back to the mesh' }
+const NOT_AS_PROMISED = {
+  title: 'The file that came was not the one that was promised',
+  text: 'It was thrown away, so nothing was saved. Another computer may have the right one.',
+  ...TO_MESH,
+}
 const TO_FILES = { href: '/myfiles', button: 'Back to my files' }
+const TO_TRANSFERS = { href: '/transfers', button: 'Show all transfers' }
 
 const MISHAPS: Readonly<Record<string, Mishap>> = {
   PM_NOT_FOUND: { title: 'There is no page here', text: 'The address leads nowhere. Nothing happened.', ...TO_MESH },
@@ -63,13 +69,11 @@ const MISHAPS: Readonly<Record<string, Mishap>> = {
     text: 'It may just have been switched off. Nothing was saved.',
     ...TO_MESH,
   },
-  PM_PEER_MISBEHAVED: {
-    title: 'The file that came was not the one that was promised',
-    text: 'It was thrown away, so nothing was saved. Another computer may have the right one.',
-    ...TO_MESH,
-  },
+  PM_PEER_MISBEHAVED: NOT_AS_PROMISED,
+  PM_WRONG_PIECE: NOT_AS_PROMISED,
+  PM_WRONG_HASH: NOT_AS_PROMISED,
   PM_FILE_CHANGED: {
-    title: 'That file has changed since it was published',
+    title: 'That file has changed meanwhile',
     text: 'Nobody can fetch it as it was. Publish it again to share what it holds now.',
     ...TO_FILES,
   },
@@ -80,7 +84,7 @@ const MISHAPS: Readonly<Record<string, Mishap>> = {
   },
   PM_NO_SUCH_FILE: {
     title: 'There is no such file in your folder',
-    text: 'It may have been moved, renamed or deleted. Nothing was published.',
+    text: 'It may have been moved, renamed or deleted.',
     ...TO_FILES,
   },
   PM_BAD_NAME: {
@@ -91,6 +95,11 @@ const MISHAPS: Readonly<Record<string, Mishap>> = {
   PM_NOT_A_FILE: {
     title: 'Only ordinary files can be published',
     text: 'This is a link, a folder or a device. It was not touched.',
+    ...TO_FILES,
+  },
+  PM_UNREADABLE: {
+    title: 'portmesh may not read that file',
+    text: 'Its permissions do not let your account read it. Change them, then publish it. It was not touched.',
     ...TO_FILES,
   },
   PM_CANCELLED: {
@@ -117,6 +126,26 @@ const MISHAPS: Readonly<Record<string, Mishap>> = {
     title: 'Not all of it arrived',
     text: 'The file that was cut short was not kept. Choose it again.',
     ...TO_FILES,
+  },
+  PM_UNKNOWN_TRANSFER: {
+    title: 'There is no such transfer',
+    text: 'It may have been done long ago. Its file would be in your folder.',
+    ...TO_TRANSFERS,
+  },
+  PM_NOT_NOW: {
+    title: 'That cannot be done now',
+    text: 'It has gone on meanwhile. The list of transfers shows how it is.',
+    ...TO_TRANSFERS,
+  },
+  PM_IS_PROGRAM: {
+    title: 'Programs are not started from here',
+    text: 'Save a copy of it, and start that one only if you trust whoever shares it.',
+    ...TO_TRANSFERS,
+  },
+  PM_NO_DESKTOP: {
+    title: 'Nothing on this computer can open it',
+    text: 'portmesh runs without a desktop here. The file is in your folder, and you can save a copy of it.',
+    ...TO_TRANSFERS,
   },
   PM_STOPPING: { title: 'portmesh is stopping', text: 'Nothing is lost. Start it again and go on.', ...TO_MESH },
 }

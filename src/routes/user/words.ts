@@ -58,6 +58,32 @@ export const listed = (names: readonly string[], shown = 3): string => {
   return first.length === 0 ? (last ?? '') : `${first.join(', ')} and ${last}`
 }
 
+/** "Ana", "Ana or Ben", "Ana, Ben or 3 more". */
+export const either = (names: readonly string[], most = 3): Words => {
+  const rest = names.length - most
+  const parts: (string | { name: string })[] = (rest > 0 ? names.slice(0, most - 1) : names).map((name) => ({ name }))
+  if (rest > 0) parts.push(`${rest + 1} more`)
+  return parts.flatMap((part, at) => (at === 0 ? [part] : [at === parts.length - 1 ? ' or ' : ', ', part]))
+}
+
+/** A sentence in parts, of which foreign names stand by themselves. */
+export type Words = readonly (string | { readonly name: string })[]
+
+/** As one text, for programs and labels. */
+export const plain = (words: Words): string =>
+  words.map((part) => (typeof part === 'string' ? part : part.name)).join('')
+
+/** "62 MB/s" */
+export const rateWords = (bytesPerSecond: number): string => `${sizeWords(Math.round(bytesPerSecond))}/s`
+
+/** "2.3 of 5.4 GB", "340 MB of 1.3 GB" */
+export const partWords = (bytes: number, size: number): string => {
+  const [part = '', unit] = sizeWords(bytes).split(' ')
+  return unit === sizeWords(size).split(' ')[1]
+    ? `${part} of ${sizeWords(size)}`
+    : `${part} ${unit} of ${sizeWords(size)}`
+}
+
 /** A foreign name as a page may show it: one line, and nothing in it that moves what stands beside it. */
 export const shown = (name: string): string => name.toWellFormed().replace(UNSHOWABLE, '\ufffd')
 

@@ -4,6 +4,8 @@ import type { Desk } from '../desk.ts'
 import { listed, type Name, nameParts, pointInTime, shown, since, sizeWords } from '../words.ts'
 import { isProgram, lookOf } from './kind.ts'
 import { type Action, type Fact, fileAddress, type Who } from './parts.ts'
+import { progressOf } from './transfer-words.ts'
+import type { WeaveModel } from './weave.ts'
 
 export interface FileRow {
   readonly id: string
@@ -11,6 +13,8 @@ export interface FileRow {
   readonly name: Name
   readonly size: string
   readonly fact: Fact
+  /** While it is fetched: what of it is here, and from whom. */
+  readonly weave: WeaveModel | undefined
   /** At most three discs, and how many more there would be. */
   readonly whos: readonly Who[]
   readonly more: number
@@ -58,19 +62,21 @@ export const fileRow = (desk: Desk, entry: CatalogueEntry, now: number, sameName
   const mine = ownName(desk, entry)
   const name = mine ?? entry.names[0] ?? ''
   const whos = whosOf(desk, others, mine !== undefined)
+  const progress = mine === undefined ? progressOf(desk, desk.transfers.of(entry)) : undefined
   return {
     id: rowId(entry),
     icon: lookOf(name).icon,
     name: nameParts(name),
     size: sizeWords(entry.size),
-    fact: factOf(entry, others, { mine: mine !== undefined, sameName, now }),
+    fact: progress?.fact ?? factOf(entry, others, { mine: mine !== undefined, sameName, now }),
+    weave: progress?.weave,
     whos: whos.slice(0, DISCS),
     more: Math.max(0, whos.length - DISCS),
     said: listed(
       [...(mine === undefined ? [] : ['this computer']), ...others.map((holder) => shown(holder.name))],
       DISCS,
     ),
-    action: actionOf(desk, entry, { others, mine }),
+    action: progress?.action ?? actionOf(entry, { others, mine }),
     gone: false,
     mine,
   }
@@ -80,6 +86,7 @@ export const fileRow = (desk: Desk, entry: CatalogueEntry, now: number, sameName
 export const goneRow = (row: FileRow): FileRow => ({
   ...row,
   gone: true,
+  weave: undefined,
   whos: [],
   more: 0,
   said: '',
@@ -151,23 +158,24 @@ const awayFact = (others: readonly Holder[], now: number): Fact => {
 }
 
 const actionOf = (
-  { catalogue }: Desk,
   entry: CatalogueEntry,
   { others, mine }: { others: readonly Holder[]; mine: string | undefined },
 ): Action | undefined => {
   if (mine !== undefined) return unpublishAction(mine)
   const [first] = others
-  if (!first?.alive) return undefined
-  // Where two contents claim one root, only a computer and a name say which one is meant.
-  const unclear = catalogue.find(entry.root).length > 1 && first.address !== undefined
-  return {
-    method: 'get',
-    href: unclear
-      ? `/getfile/${encodeURIComponent(first.address ?? '')}/${encodeURIComponent(first.fileName.toWellFormed())}`
-      : `/getfile/${entry.root}`,
-    word: 'Fetch',
-    said: `Fetch ${shown(entry.names[0] ?? '')}`,
-    look: 'do',
-    icon: 'down',
+  if (!first) return undefined
+  const name = shown(entry.names[0] ?? '')
+  const fetch = {
+    method: 'post' as const,
+    href: '/transfers',
+    // Both: two contents may claim one of them. The name is the one of this list.
+    fields: [
+      ['root', entry.root],
+      ['hash', entry.hash],
+      ['name', (entry.names[0] ?? '').toWellFormed()],
+    ] as const,
   }
+  if (first.alive) return { ...fetch, word: 'Fetch', said: `Fetch ${name}`, look: 'do', icon: 'down' }
+  const who = others.length === 1 ? shown(first.name) : 'one of them'
+  return { ...fetch, word: 'When back', said: `When back: fetch ${name} when ${who} is back`, look: '', icon: 'clock' }
 }

@@ -8,6 +8,9 @@ import { catalogueList, homeAddress, type Seen } from './catalogue-list.ts'
 import { meshDrawing } from './mesh.ts'
 import { myRow } from './my-row.ts'
 import { address, shell } from './shell.ts'
+import { smallParts } from './transfer-card.ts'
+import { isMoving } from './transfer-words.ts'
+import { onceASecond } from './transfers.ts'
 
 const KINDS = [
   ['', 'All'],
@@ -24,6 +27,8 @@ const SHOWN_OF_MINE = 5
 const WORDS_AGE_MS = 60_000
 /** While something is prepared its percent grows; the store tells it, this is for the time that is left. */
 const PREPARING_MS = 1_000
+/** While a file comes: its percent, rate and time. */
+const MOVING_MS = 500
 
 export const homePage = async (desk: Desk, query: CatalogueQuery): Promise<string> => {
   const first = desk.catalogue.count === 0
@@ -53,21 +58,32 @@ export const homeList = async (desk: Desk, query: CatalogueQuery) => {
 /** The page with the list, live. */
 export const homeView = (desk: Desk, query: CatalogueQuery): LiveView => {
   const seen = new Map<string, Seen>()
+  const drawing = drawingOf(desk)
   return async () => {
+    await desk.here.look()
     const now = Date.now()
+    const moves = desk.transfers.all().some(isMoving)
     const mine = await mineCard(desk, now)
     return {
       parts: [
         { target: '#counts', html: render('fragments/counts', { text: countsText(desk) }) },
         { target: '#q', html: render('fragments/find', findModel(desk, query)) },
-        { target: '#mesh', html: render('fragments/mesh', meshDrawing(desk)) },
+        { target: '#mesh', html: drawing() },
         { target: '#mine', html: mine.html },
+        ...smallParts(desk, now),
       ],
       list: catalogueList(desk, query, now, seen),
-      againMs: mine.preparing ? PREPARING_MS : WORDS_AGE_MS,
-      moving: mine.preparing,
+      againMs: moves ? MOVING_MS : mine.preparing ? PREPARING_MS : WORDS_AGE_MS,
+      moving: mine.preparing || moves,
     }
   }
+}
+
+/** Who is there is drawn at once, how fast something comes once a second. */
+const drawingOf = (desk: Desk): (() => string) => {
+  const draw = (): string => render('fragments/mesh', meshDrawing(desk))
+  const paced = onceASecond(draw)
+  return () => (desk.transfers.all().some(isMoving) ? paced() : draw())
 }
 
 /** The page as long as nobody shares anything; with the first file it becomes the page with the list. */

@@ -28,11 +28,14 @@ const BY_EXTENSION = new Map<string, Look>(
 /** What a click would run, here or on some other system. */
 const PROGRAMS = new Set(
   (
-    'exe msi bat cmd com scr pif lnk ps1 vbs vbe js jse wsf hta reg cpl jar sh bash command app pkg dmg deb rpm apk ' +
-    'appimage desktop run py pl rb'
+    'exe msi msp mst msc bat cmd com scr pif lnk url scf inf chm hlp ps1 psm1 vbs vbe js jse ws wsf wsc wsh hta reg cpl xll ' +
+    'gadget application appref-ms library-ms settingcontent-ms jar jnlp sh bash zsh csh command terminal workflow scpt ' +
+    'action app pkg dmg deb rpm apk appimage flatpakref snap desktop run py pyw pl rb'
   ).split(' '),
 )
 
 export const lookOf = (name: string): Look => BY_EXTENSION.get(extensionOf(name)) ?? { icon: 'file', word: 'File' }
 
-export const isProgram = (name: string): boolean => PROGRAMS.has(extensionOf(name))
+/** Whatever stands after the last dot: what opens files looks no closer. */
+export const isProgram = (name: string): boolean =>
+  PROGRAMS.has((/\.([^./\\]*)$/.exec(name.trimEnd())?.[1] ?? '').toLowerCase())

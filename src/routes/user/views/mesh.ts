@@ -1,7 +1,8 @@
 /** The mesh, drawn: this computer in the middle, the others on seats around it that they keep. */
 import type { Peer } from '../../../dht/table.ts'
 import type { Desk } from '../desk.ts'
-import { count, countOf, listed, shown } from '../words.ts'
+import { count, countOf, listed, rateWords, shown } from '../words.ts'
+import { flowsOf, widthOf } from './mesh-flow.ts'
 
 export interface Seat {
   readonly x: number
@@ -13,6 +14,21 @@ export interface Seat {
   readonly label: string
   readonly labelY: number
   readonly away: boolean
+  /** It sends something to this computer now. */
+  readonly flow: Flow | undefined
+}
+
+/** Dots that run from a sender to this computer. */
+export interface Flow {
+  readonly x1: number
+  readonly y1: number
+  readonly x2: number
+  readonly y2: number
+  /** 1 to 3. */
+  readonly width: number
+  /** "41 MB/s" */
+  readonly rate: string
+  readonly rateY: number
 }
 
 export interface MeshDrawing {
@@ -44,6 +60,11 @@ interface Places {
 
 const WIDTH = 352
 const ALONE_HEIGHT = 252
+/** Of the disc in the middle, with its ring. */
+const OWN_RADIUS = 25
+const GAP = 3
+/** Between two lines of text. */
+const LINE = 15
 const FEW: Places = {
   degrees: [0, 144, -144, 72, -72],
   height: 290,
@@ -78,17 +99,18 @@ export const createSeats = (known: () => Iterable<string>): (() => readonly (str
 }
 
 /** Draw everybody of the table, or those who are here and how many more there are. */
-export const meshDrawing = ({ self, table, faceOf, seats }: Desk): MeshDrawing => {
+export const meshDrawing = ({ self, table, faceOf, seats, transfers }: Desk): MeshDrawing => {
   const peers = table.all()
   const alive = peers.filter((peer) => peer.alive)
   const away = peers.length - alive.length
   const taken = seats()
+  const flows = flowsOf(transfers.all())
   const places = taken.length <= FEW.degrees.length ? FEW : MANY
   const height = peers.length === 0 ? ALONE_HEIGHT : places.height
   return {
     heading: presence(table),
     link: peers.length > 0,
-    said: saidOf(alive, away),
+    said: saidOf(alive, away, flows),
     width: WIDTH,
     height,
     x: WIDTH / 2,
@@ -99,7 +121,7 @@ export const meshDrawing = ({ self, table, faceOf, seats }: Desk): MeshDrawing =
       taken.map((id) => (id === undefined ? undefined : table.get(id))),
       places.degrees.length,
     )
-      .map((who, at) => (who === undefined ? undefined : seat(places, at, guest(who, faceOf))))
+      .map((who, at) => (who === undefined ? undefined : seat(places, at, guest(who, faceOf, flows))))
       .filter((place) => place !== undefined),
   }
 }
@@ -114,10 +136,15 @@ const drawnOf = (peers: readonly (Peer | undefined)[], places: number): readonly
   return [...drawn, { more: present.length - drawn.length }]
 }
 
-const guest = (who: Drawn, faceOf: Desk['faceOf']) =>
+const guest = (who: Drawn, faceOf: Desk['faceOf'], flows: ReadonlyMap<string, number>) =>
   'more' in who
-    ? { hue: undefined, letters: `+${count(who.more)}`, name: 'more', away: false }
-    : { ...faceOf(who.id, who.name), name: shown(who.name), away: !who.alive }
+    ? { hue: undefined, letters: `+${count(who.more)}`, name: 'more', away: false, rate: undefined }
+    : {
+        ...faceOf(who.id, who.name),
+        name: shown(who.name),
+        away: !who.alive,
+        rate: who.alive ? flows.get(who.id) : undefined,
+      }
 
 const seat = (places: Places, at: number, who: ReturnType<typeof guest>): Seat => {
   const angle = ((places.degrees[at] ?? 0) * Math.PI) / 180
@@ -125,10 +152,30 @@ const seat = (places: Places, at: number, who: ReturnType<typeof guest>): Seat =
   const y = Math.round(places.height / 2 - Math.cos(angle) * places.radii[1])
   const r = places.disc
   const above = Math.cos(angle) > 0.3
-  const { hue, letters, away } = who
+  const { hue, letters, away, rate } = who
   const words = away && places.awayInWords ? ', away' : ''
   const label = cut(who.name, places.labelCharacters - words.length) + words
-  return { x, y, r, hue, letters, away, label, labelY: above ? y - r - 8 : y + r + 16 }
+  const near = above ? y - r - 8 : y + r + 16
+  if (rate === undefined) return { x, y, r, hue, letters, away, label, labelY: near, flow: undefined }
+  // Two lines: above the disc the name moves up, below it the rate comes after the name.
+  const flow = { ...between(x, y, r, places.height / 2), width: widthOf(rate), rate: rateWords(rate) }
+  return {
+    ...{ x, y, r, hue, letters, away, label },
+    labelY: above ? near - LINE : near,
+    flow: { ...flow, rateY: above ? near : near + LINE },
+  }
+}
+
+/** From the edge of a disc to the edge of the one in the middle. */
+const between = (x: number, y: number, r: number, middle: number) => {
+  const [dx, dy] = [WIDTH / 2 - x, middle - y]
+  const length = Math.hypot(dx, dy)
+  const at = (distance: number) => ({
+    x: Math.round(x + (dx * distance) / length),
+    y: Math.round(y + (dy * distance) / length),
+  })
+  const [from, to] = [at(r + GAP), at(length - OWN_RADIUS - GAP - 3)]
+  return { x1: from.x, y1: from.y, x2: to.x, y2: to.y }
 }
 
 const cut = (text: string, longest: number): string => {
@@ -146,8 +193,12 @@ export const presence = (table: Desk['table']): string => {
   return away === 0 ? here : `${here}, ${count(away)} away`
 }
 
-const saidOf = (alive: readonly Peer[], away: number): string => {
+const saidOf = (alive: readonly Peer[], away: number, flows: ReadonlyMap<string, number>): string => {
   const names = alive.map(({ name }) => shown(name))
   const here = names.length === 0 ? 'only this computer so far' : `you with ${listed(names, 5)}`
-  return `Drawing of the mesh: ${here}${away === 0 ? '' : `, ${countOf(away, 'computer')} away`}.`
+  const sending = alive.flatMap(({ id, name }) => {
+    const rate = flows.get(id)
+    return rate === undefined ? [] : [` ${shown(name)} sends you ${rateWords(rate)}.`]
+  })
+  return `Drawing of the mesh: ${here}${away === 0 ? '' : `, ${countOf(away, 'computer')} away`}.${sending.join('')}`
 }

@@ -46,6 +46,7 @@ export const nodeList = async (desk: Desk, peer: Peer, query: NodeQuery): Promis
 /** @param met - as it was when the page was asked for: shown as it was when it leaves the table. */
 export const nodeView = (desk: Desk, met: Peer, query: NodeQuery): LiveView => {
   return async () => {
+    await desk.here.look()
     const now = Date.now()
     const peer = desk.table.get(met.id)
     return {
@@ -91,7 +92,7 @@ const fileList = (desk: Desk, peer: Peer, query: NodeQuery, now: number): LiveLi
   const from = (page - 1) * size
   const ids = new Set<string>()
   const rows = found.slice(from, from + size).flatMap((file) => {
-    const row = rowOf(desk, peer, file, { now, ids })
+    const row = rowOf(desk, file, { now, ids })
     return row ? [row] : []
   })
   const all = nodeAddress(peer.id, {})
@@ -110,13 +111,8 @@ const fileList = (desk: Desk, peer: Peer, query: NodeQuery, now: number): LiveLi
   }
 }
 
-/** A file under the name that this computer gives it; fetched from there, or from whoever else is here. */
-const rowOf = (
-  desk: Desk,
-  peer: Peer,
-  file: SharedFile,
-  { now, ids }: { now: number; ids: Set<string> },
-): Row | undefined => {
+/** A file under the name that this computer gives it; fetched from whoever has it. */
+const rowOf = (desk: Desk, file: SharedFile, { now, ids }: { now: number; ids: Set<string> }): Row | undefined => {
   const entry = desk.catalogue.of(file)
   if (!entry) return undefined
   const named = { ...entry, names: [file.name, ...entry.names.filter((name) => name !== file.name)] }
@@ -124,15 +120,7 @@ const rowOf = (
   // One content under two names.
   const id = ids.has(row.id) ? `${row.id}-${keyOf(file.name)}` : row.id
   ids.add(id)
-  const from = peer.alive ? desk.table.addressOf(peer.id) : undefined
-  const action =
-    row.action?.method === 'get' && from !== undefined
-      ? {
-          ...row.action,
-          href: `/getfile/${encodeURIComponent(from)}/${encodeURIComponent(file.name.toWellFormed())}`,
-        }
-      : row.action
-  return { id, html: render('fragments/file-row', { ...row, id, action }) }
+  return { id, html: render('fragments/file-row', { ...row, id }) }
 }
 
 const emptyModel = (peer: Peer, q: string, all: string) =>

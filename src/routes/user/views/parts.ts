@@ -1,5 +1,6 @@
 /** Pieces of model that several rows have. */
 import type { Face } from '../faces.ts'
+import type { Words } from '../words.ts'
 
 /** The line below a name. A foreign name stands by itself in it, so that it is isolated and escaped. */
 export interface Fact {
@@ -11,18 +12,22 @@ export interface Fact {
   readonly before?: string
   readonly name?: string
   readonly after?: string
+  /** In place of the three before, where several names stand in it. */
+  readonly said?: Words
 }
 
 /** The one button of a row. */
 export interface Action {
-  /** A link hands something to the browser, a form changes something. */
+  /** What is got goes to the browser as a download; what is posted changes something. */
   readonly method: 'get' | 'post'
   readonly href: string
   readonly word: string
   /** What a screen reader says: the word, then the file. */
   readonly said: string
-  readonly look: 'do' | 'bare' | ''
+  readonly look: 'do' | 'bare' | 'danger' | ''
   readonly icon?: string
+  /** Sent along. */
+  readonly fields?: readonly (readonly [name: string, value: string])[]
 }
 
 export interface Who extends Face {

@@ -2,8 +2,9 @@
 import type { Desk } from '../desk.ts'
 import type { Face } from '../faces.ts'
 import { shown } from '../words.ts'
+import { movingCount } from './transfer-card.ts'
 
-export type PageName = 'home' | 'myfiles' | 'nodes' | 'help'
+export type PageName = 'home' | 'myfiles' | 'transfers' | 'nodes' | 'help'
 
 export interface Shell {
   readonly title: string
@@ -12,18 +13,24 @@ export interface Shell {
   readonly live: string | undefined
   /** Files can be dropped on it. */
   readonly drops: boolean
+  /** Without JavaScript it loads itself again from time to time. */
+  readonly refresh: boolean
+  /** How many transfers move. */
+  readonly moving: number
   readonly name: string
   readonly address: string
   readonly face: Face
 }
 
 export const shell = (
-  { self, faceOf }: Desk,
-  { title, page, live }: { title: string; page?: PageName; live?: string },
+  { self, faceOf, transfers }: Desk,
+  { title, page, live, refresh = false }: { title: string; page?: PageName; live?: string; refresh?: boolean },
 ): Shell => ({
   title,
   page,
   live,
+  refresh,
+  moving: movingCount(transfers),
   drops: live !== undefined && (page === 'home' || page === 'myfiles'),
   name: shown(self.name),
   address: self.address,

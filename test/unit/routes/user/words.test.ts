@@ -2,9 +2,13 @@ import { describe, expect, test } from 'vitest'
 import {
   count,
   countOf,
+  either,
   listed,
   nameParts,
+  partWords,
+  plain,
   pointInTime,
+  rateWords,
   shown,
   since,
   sizeWords,
@@ -86,6 +90,30 @@ test('names are listed as one says them', () => {
   expect(listed(['Ana', 'Ben'])).toBe('Ana and Ben')
   expect(listed(['Ana', 'Ben', 'Chloé'])).toBe('Ana, Ben and Chloé')
   expect(listed(['Ana', 'Ben', 'Chloé', 'Dmitri', 'Emeka'])).toBe('Ana, Ben, Chloé and 2 more')
+})
+
+test('one of several is named as one says it, each name by itself', () => {
+  expect(either([])).toEqual([])
+  expect(either(['Ana'])).toEqual([{ name: 'Ana' }])
+  expect(either(['Ana', 'Ben'])).toEqual([{ name: 'Ana' }, ' or ', { name: 'Ben' }])
+  expect(plain(either(['Ana', 'Ben', 'Chloé']))).toBe('Ana, Ben or Chloé')
+  expect(plain(['Waiting for ', ...either(['Ana', 'Ben', 'Chloé', 'Dmitri', 'Emeka'])])).toBe(
+    'Waiting for Ana, Ben or 3 more',
+  )
+})
+
+test.each([
+  [2_300_000_000, 5_400_000_000, '2.3 of 5.4 GB'],
+  [340_000_000, 1_300_000_000, '340 MB of 1.3 GB'],
+  [0, 1_000, '0 bytes of 1 kB'],
+  [1, 5, '1 byte of 5 bytes'],
+  [3, 5, '3 of 5 bytes'],
+])('%d of %d bytes are "%s"', (part, size, words) => {
+  expect(partWords(part, size)).toBe(words)
+})
+
+test('a rate is a size a second', () => {
+  expect([rateWords(0.4), rateWords(61_700_000)]).toEqual(['0 bytes/s', '62 MB/s'])
 })
 
 describe('foreign names', () => {
