@@ -7,6 +7,8 @@ import { Busy } from './errors.ts'
 
 /** A thread that had nothing to do for so long ends, so an idle node keeps no memory for it. */
 const IDLE_TIMEOUT_MS = 60_000
+/** Threads hold little that is short-lived; by default each takes up to 48 MiB for it before it looks. */
+const YOUNG = { maxYoungGenerationSizeMb: 2 }
 
 export interface PoolOptions {
   readonly threads: number
@@ -67,7 +69,13 @@ export class WorkerPool {
 
   #make(): Piscina {
     const { threads, keep = 0, queue } = this.#options
-    const pool = new Piscina({ minThreads: keep, maxThreads: threads, maxQueue: queue, idleTimeout: IDLE_TIMEOUT_MS })
+    const pool = new Piscina({
+      minThreads: keep,
+      maxThreads: threads,
+      maxQueue: queue,
+      idleTimeout: IDLE_TIMEOUT_MS,
+      resourceLimits: YOUNG,
+    })
     // A thread that fails before it has a job. While others are there, they do the work; else what waits would wait for ever.
     pool.on('error', () => {
       if (pool.threads.length > 0 || this.#pool !== pool) return

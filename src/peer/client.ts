@@ -1,5 +1,4 @@
 /** What one node may ask another, as typed calls. A peer is a stranger: every answer is capped, timed and checked. */
-import type { Dispatcher } from 'undici'
 import { fromB64u, toHex, utf8 } from '../bytes.ts'
 import { PeerMisbehaved, PeerUnreachable } from '../errors.ts'
 import { ALIVE_TEXT, FILE_FRAME_LOG2, MAX_HANDSHAKE_BYTES } from '../protocol/constants.ts'
@@ -7,8 +6,9 @@ import { checker, RowPage, type TableQuery, type Update } from '../protocol/mess
 import type { Carry } from '../session/initiate.ts'
 import { openAnswer } from '../session/sealed.ts'
 import { type Answer, Asker, errorNamed, opened, type Sessions, send } from './ask.ts'
-import { inPace, inTime, PATIENCE, type Patience } from './patience.ts'
+import { inPace, PATIENCE, type Patience } from './patience.ts'
 import type { Reach } from './reach.ts'
+import type { ShortAnswer } from './short.ts'
 
 /** What /alive said; the headers are hints. `freshness` is missing for a node that speaks another language. */
 export interface Alive {
@@ -23,6 +23,8 @@ export interface Alive {
 }
 
 const checkPage = checker(RowPage)
+/** The word of the protocol, and some more: whoever says more is no node. */
+const MAX_ALIVE_BYTES = 64
 const TABLE_HEADER = /^(\d{1,16});([\w-]{22})$/
 const EPOCH_HEADER = /^\d{1,16}$/
 
@@ -33,15 +35,16 @@ export class PeerClient {
     this.#asker = new Asker(reach, sessions, patience)
   }
 
-  /** @throws PeerUnreachable when nothing answers there. */
+  /** @throws PeerUnreachable when nothing answers there; PeerMisbehaved for a redirect or a packed body. */
   async alive(address: string, signal?: AbortSignal): Promise<Alive> {
     const { reach, patience } = this.#asker
-    const { answer, text } = await inTime(patience.aliveMs, signal, async (end) => {
-      const head = await send(reach, address, { method: 'GET', path: '/alive' }, end)
-      return { answer: head, text: await readText(head, address, 64).catch(() => '') }
+    const limits = { maxBytes: MAX_ALIVE_BYTES, milliseconds: patience.aliveMs, signal }
+    const { status, headers, text } = await reach.short(address, '/alive', limits).catch((cause: unknown) => {
+      throw new PeerUnreachable(address, { cause })
     })
-    if (answer.statusCode !== 200 || text !== ALIVE_TEXT) return { portmesh: false }
-    const freshness = freshnessOf(answer.headers)
+    if (headers['content-encoding'] !== undefined || (status >= 300 && status < 400)) throw new PeerMisbehaved(address)
+    if (status !== 200 || text !== ALIVE_TEXT) return { portmesh: false }
+    const freshness = freshnessOf(headers)
     return freshness ? { portmesh: true, freshness } : { portmesh: true }
   }
 
@@ -107,7 +110,7 @@ const parse = (text: string, address: string): unknown => {
   }
 }
 
-const freshnessOf = (headers: Dispatcher.ResponseData['headers']): Alive['freshness'] => {
+const freshnessOf = (headers: ShortAnswer['headers']): Alive['freshness'] => {
   const one = (name: string): string => {
     const value = headers[name]
     return typeof value === 'string' && value.length <= 256 ? value : ''

@@ -46,6 +46,8 @@ export class ContentClient {
    */
   async *have({ address, id }: HolderAt, root: string, signal: AbortSignal): AsyncGenerator<HaveMessage> {
     const target = `/content/${root}/have`
+    // Who follows a holder will ask it for pieces.
+    this.#asker.reach.lane.prepare()
     const asked = await proved(address, async (opens) => {
       const asked = await this.#asker.ask(address, {
         method: 'GET',

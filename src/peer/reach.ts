@@ -1,11 +1,13 @@
-/** Address -> undici pools. One idle connection to a peer tells at once when its process has gone. */
+/** Address -> undici pools, and the lane for pieces. One idle connection to a peer tells at once when its process has gone. */
 import type { Dispatcher } from 'undici'
 import { CLIENT_KEEP_ALIVE_MS } from '../protocol/constants.ts'
+import { Lane } from './lane.ts'
+import { readShort, type ShortAnswer, type ShortLimits } from './short.ts'
 import { Pool } from './undici.ts'
 
 /** Connections to one peer for calls: an idle one, and those of what runs. */
 const CONNECTIONS = 6
-/** Connections for pieces and for the news of them: a call never waits behind them. */
+/** Connections for the news of pieces, which stay open: a call never waits behind them. */
 const BULK_CONNECTIONS = 24
 const CONNECT_TIMEOUT_MS = 2_000
 /** A peer that sends its head or goes on with its body later than this is given up. */
@@ -16,6 +18,8 @@ const MAX_HEADER_BYTES = 8 * 1024
 const HARMLESS = new Set(['UND_ERR_INFO', 'UND_ERR_DESTROYED', 'UND_ERR_ABORTED', 'ABORT_ERR'])
 
 export class Reach {
+  /** Pieces come through it. */
+  readonly lane: Lane
   readonly #pools = new Map<string, Pool>()
   readonly #bulk = new Map<string, Pool>()
   readonly #onBroken: (address: string) => void
@@ -23,10 +27,17 @@ export class Reach {
   /** @param onBroken - told when a connection to an address broke. */
   constructor(onBroken: (address: string) => void) {
     this.#onBroken = onBroken
+    this.lane = new Lane(onBroken)
   }
 
   async request(address: string, options: Omit<Dispatcher.RequestOptions, 'origin'>): Promise<Dispatcher.ResponseData> {
     return await this.#pool(this.#pools, address, CONNECTIONS).request(options)
+  }
+
+  /** A GET whose answer is short, over the same connections. */
+  async short(address: string, path: string, limits: ShortLimits): Promise<ShortAnswer> {
+    const headers = { 'accept-encoding': 'identity' }
+    return await readShort(this.#pool(this.#pools, address, CONNECTIONS), { method: 'GET', path, headers }, limits)
   }
 
   /** A request whose answer may stay open for long. */
@@ -34,21 +45,12 @@ export class Reach {
     return await this.#pool(this.#bulk, address, BULK_CONNECTIONS).request(options)
   }
 
-  /** A request whose answer goes to a handler as it comes off the socket, without a stream between them. */
-  dispatch(
-    address: string,
-    options: Omit<Dispatcher.DispatchOptions, 'origin'>,
-    handler: Dispatcher.DispatchHandler,
-  ): void {
-    this.#pool(this.#bulk, address, BULK_CONNECTIONS).dispatch(options, handler)
-  }
-
   /** Break every connection; the next request to an address opens a new one. */
   async drop(): Promise<void> {
     const pools = [...this.#pools.values(), ...this.#bulk.values()]
     this.#pools.clear()
     this.#bulk.clear()
-    await Promise.allSettled(pools.map((pool) => pool.destroy()))
+    await Promise.allSettled([this.lane.drop(), ...pools.map((pool) => pool.destroy())])
   }
 
   #pool(pools: Map<string, Pool>, address: string, connections: number): Pool {

@@ -1,5 +1,5 @@
 /** Puts the frames of one answer into units of whole pieces, and holds the answer up while there is no room. */
-import { free } from '../bytes.ts'
+import { concat, free } from '../bytes.ts'
 import type { Sink } from './sink.ts'
 
 export interface FillerOptions {
@@ -10,6 +10,9 @@ export interface FillerOptions {
   readonly onPiece: (piece: number) => void
 }
 
+/** Leaves that nobody has made: the thread makes them. */
+const NONE: Uint8Array = new Uint8Array()
+
 export class Filler {
   readonly #sink: Sink
   readonly #from: string
@@ -19,6 +22,8 @@ export class Filler {
   #left = 0
   #unit: number | undefined
   #filled = 0
+  /** Of what is filled. */
+  #leaves: Uint8Array[] = []
   /** Frames wait here for room, in order. */
   #chain: Promise<void> | undefined
   #ended = false
@@ -36,10 +41,10 @@ export class Filler {
   }
 
   /** @returns a promise when the frame has to wait */
-  frame(parts: readonly Uint8Array[], bytes: number): Promise<void> | undefined {
-    if (!this.#chain && this.#put(parts, bytes)) return undefined
+  frame(parts: readonly Uint8Array[], bytes: number, leaves?: Uint8Array): Promise<void> | undefined {
+    if (!this.#chain && this.#put(parts, bytes, leaves)) return undefined
     const chain = (this.#chain ?? Promise.resolve()).then(async () => {
-      while (!this.#put(parts, bytes)) await this.#sink.room()
+      while (!this.#put(parts, bytes, leaves)) await this.#sink.room()
       if (this.#chain === chain) this.#chain = undefined
     })
     this.#chain = chain
@@ -54,13 +59,14 @@ export class Filler {
     this.#unit = undefined
   }
 
-  #put(parts: readonly Uint8Array[], bytes: number): boolean {
+  #put(parts: readonly Uint8Array[], bytes: number, leaves = NONE): boolean {
     if (this.#ended || this.#sink.over) return true
     this.#unit ??= this.#sink.take()
     if (this.#unit === undefined) return false
     this.#sink.fill(this.#unit, this.#filled, parts)
     for (const part of parts) free(part)
     this.#filled += bytes
+    this.#leaves.push(leaves)
     this.#left -= bytes
     // A frame holds whole pieces; a piece larger than a frame comes in several of them.
     if (this.#filled % this.#sink.pieceBytes !== 0 && this.#left > 0) return true
@@ -68,7 +74,8 @@ export class Filler {
     const count = Math.ceil(this.#filled / this.#sink.pieceBytes)
     this.#piece += count
     for (let piece = first; piece < first + count; piece++) this.#onPiece(piece)
-    this.#sink.commit(this.#unit, first, this.#filled, this.#from)
+    this.#sink.commit(this.#unit, first, this.#filled, this.#from, concat(...this.#leaves))
+    this.#leaves = []
     this.#unit = undefined
     this.#filled = 0
     return true

@@ -94,7 +94,7 @@ export const gather = (
             swarm?.received(order, bytes, performance.now())
             events.received(holder, bytes)
           },
-          frame: (parts, bytes) => filler.frame(parts, bytes),
+          frame: (parts, bytes, leaves) => filler.frame(parts, bytes, leaves),
         },
         stopped,
       )

@@ -16,7 +16,7 @@ import {
 } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { MessagePort } from 'node:worker_threads'
-import { RootBuilder } from '../store/merkle.ts'
+import { BLOCK_BYTES, RootBuilder } from '../store/merkle.ts'
 import { PieceSet } from '../store/piece-set.ts'
 import { pieceBytesOf, pieceCountOf } from '../store/pieces.ts'
 import { nodeFits, pieceFits } from './tree.ts'
@@ -41,7 +41,15 @@ export interface SinkTask {
 }
 
 /** A unit of `units` holds `bytes` from the beginning of piece `first`; or the end. */
-export type ToSink = { readonly unit: number; readonly first: number; readonly bytes: number } | 'close'
+export type ToSink =
+  | {
+      readonly unit: number
+      readonly first: number
+      readonly bytes: number
+      /** SHA-256 of each of its blocks, 32 bytes each. */
+      readonly leaves?: Uint8Array | undefined
+    }
+  | 'close'
 
 export type FromSink =
   /** What the file held already. */
@@ -52,6 +60,7 @@ export type FromSink =
   | { readonly kind: 'whole'; readonly hash: string }
   | { readonly kind: 'failed'; readonly code: string; readonly message: string }
 
+const LEAF_BYTES = 32
 const FLAGS = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0)
 
 /** Runs until the port is told `close`; then the file is on the disk, as far as it is written. */
@@ -179,20 +188,32 @@ class SinkFile {
     }
   }
 
-  #take({ unit, first, bytes }: Exclude<ToSink, 'close'>): void {
+  #take({ unit, first, bytes, leaves }: Exclude<ToSink, 'close'>): void {
     const at = unit * this.#task.unitBytes
     const content = this.#units.subarray(at, at + bytes)
     const right: number[] = []
     const wrong: number[] = []
+    const hashed = leaves?.length === LEAF_BYTES * Math.ceil(bytes / BLOCK_BYTES) ? leaves : undefined
     for (let piece = first, from = 0; from < bytes; piece++, from += this.#pieceBytes) {
       const part = content.subarray(from, from + this.#pieceBytes)
-      if (this.done.has(piece)) right.push(piece)
-      else if (part.length === this.#bytesOf(piece) && pieceFits(this.#task.layer, this.#task.size, piece, part))
+      const own = hashed?.subarray(
+        (from / BLOCK_BYTES) * LEAF_BYTES,
+        ((from + this.#pieceBytes) / BLOCK_BYTES) * LEAF_BYTES,
+      )
+      if (this.done.has(piece) || (part.length === this.#bytesOf(piece) && this.#isRight(piece, part, own)))
         right.push(piece)
       else wrong.push(piece)
     }
     this.#keep(first, content, right)
     this.#tell({ kind: 'unit', unit, right, wrong })
+  }
+
+  #isRight(piece: number, bytes: Uint8Array, leaves: Uint8Array | undefined): boolean {
+    const { layer, size } = this.#task
+    if (!leaves) return pieceFits(layer, size, piece, bytes)
+    const node = new RootBuilder()
+    for (let at = 0; at < leaves.length; at += LEAF_BYTES) node.addNode(leaves.subarray(at, at + LEAF_BYTES))
+    return nodeFits(layer, size, piece, node)
   }
 
   /** Write what is right and new, in as few calls as it takes. */

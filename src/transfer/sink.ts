@@ -10,7 +10,7 @@ import type { FromSink, SinkTask, ToSink } from './sink-worker.ts'
 const WORKER = workerFile('sink-worker', import.meta.url)
 const UNIT_BYTES = 1024 * 1024
 /** What may wait for the thread; more stops the reading from the network. */
-const UNITS = 12
+const UNITS = 6
 /** Of pieces larger than a unit, each of which is a unit of its own. */
 const LARGE_UNITS = 4
 
@@ -136,9 +136,9 @@ export class Sink {
   }
 
   /** A unit holds whole pieces from `first` on: to be checked and written. */
-  commit(unit: number, first: number, bytes: number, from: string): void {
+  commit(unit: number, first: number, bytes: number, from: string, leaves?: Uint8Array): void {
     this.#from[unit] = from
-    this.#port.postMessage({ unit, first, bytes } satisfies ToSink)
+    this.#port.postMessage({ unit, first, bytes, leaves } satisfies ToSink)
   }
 
   /** What was written is on the disk when it returns. */

@@ -18,7 +18,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   dht: ['protocol', 'errors', 'bytes', 'news'],
   store: ['errors', 'bytes', 'config', 'news', 'workers'],
   session: ['crypto', 'protocol', 'errors', 'bytes', 'metrics', 'workers'],
-  peer: ['session', 'protocol', 'errors', 'bytes', 'metrics'],
+  peer: ['session', 'protocol', 'errors', 'bytes', 'metrics', 'workers'],
   discovery: ['dht', 'peer', 'protocol', 'errors', 'bytes', 'news'],
   transfer: ['store', 'peer', 'protocol', 'errors', 'bytes', 'news', 'metrics', 'workers'],
   claim: ['store', 'protocol', 'errors', 'config'],
