@@ -1,4 +1,4 @@
-/** The first handshake with a stranger, the first question after it, and how long either blocks the event loop; both ends in one process. */
+/** The first handshake with a stranger, the first question after it, and how long either blocks the event loop; both ends in one process. Target: 60 ms, 15 ms to the first byte after discovery, 10 ms. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'

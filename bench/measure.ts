@@ -4,9 +4,20 @@ const works: (() => Promise<void>)[] = []
 /** Register what must be undone when the benchmark ends. */
 export const cleanUp = (work: () => Promise<void>): void => void works.push(work)
 
-/** Undo everything, the last one first. */
+let ending: Promise<void> | undefined
+
+/** Undo everything, the last one first; what fails keeps nothing else from being undone. */
 export const endAll = async (): Promise<void> => {
-  for (const work of works.splice(0).reverse()) await work()
+  ending ??= undoAll().finally(() => {
+    ending = undefined
+  })
+  await ending
+}
+
+const undoAll = async (): Promise<void> => {
+  for (let work = works.pop(); work; work = works.pop()) {
+    await work().catch((error: unknown) => console.error('could not be undone:', error))
+  }
 }
 
 export const median = (values: readonly number[]): number => {

@@ -1,14 +1,15 @@
-/** Ten thousand files in one row, and fifty rows of two thousand: joining, searching, one more publish. */
+/** Ten thousand files in one row, fifty rows of two thousand, a row of a hundred thousand: joining, searching, one more publish, and how long the event loop is held up. */
 import { createHash } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { toHex } from '../src/bytes.ts'
 import { Catalogue } from '../src/dht/catalogue.ts'
 import type { SharedFile } from '../src/dht/digest.ts'
 import { OwnRow } from '../src/dht/row.ts'
 import { PeerTable } from '../src/dht/table.ts'
 import { News } from '../src/news.ts'
+import type { RowPage } from '../src/protocol/messages.ts'
 import { ask, catalogueOf, publish } from '../test/helpers/api.ts'
 import { freePorts, portsFile, startNode, tempDir } from '../test/helpers/process.ts'
 import { cleanUp, median, report } from './measure.ts'
@@ -77,25 +78,73 @@ const table = new PeerTable({ news: new News(), verify: () => true, onRow: (chan
 const accepts: number[] = []
 const changes: number[] = []
 let bytes = 0
-for (let at = 0; at < ROWS; at++) {
-  const id = new Uint8Array(32).fill(at + 1)
-  const row = new OwnRow({ id, name: `node ${at}`, epoch: 1, sign: () => new Uint8Array(64) })
-  const files = new Map(
-    Array.from({ length: FILES_A_ROW }, (_, index) => file(at, index)).map((one) => [one.name, one]),
-  )
+/** A row with so many files, its pages as a peer gets them, and then one file more. */
+const rowOf = (at: number, count: number) => {
+  const row = new OwnRow({
+    id: new Uint8Array(32).fill(at),
+    name: `node ${at}`,
+    epoch: 1,
+    sign: () => new Uint8Array(64),
+  })
+  const files = new Map(Array.from({ length: count }, (_, index) => file(at, index)).map((one) => [one.name, one]))
   row.sync(files)
-  const address = `127.0.0.1:${6_000 + at}`
-  const pages = [row.page({})]
-  accepts.push(await timed(() => table.accept({ id: toHex(id), address, pages })))
-  const more = file(at, FILES_A_ROW)
-  files.set(more.name, more)
   const since = row.version
-  row.sync(files)
-  const change = row.page({ epoch: 1, since })
+  const pages: RowPage[] = []
+  for (let upTo = 0; upTo < since; upTo = pages.at(-1)?.upTo ?? since)
+    pages.push(row.page(upTo === 0 ? {} : { epoch: 1, since: upTo }))
+  const oneMore = (): RowPage => {
+    const more = file(at, count)
+    files.set(more.name, more)
+    row.sync(files)
+    return row.page({ epoch: 1, since })
+  }
+  return { pages, oneMore, take: { id: toHex(new Uint8Array(32).fill(at)), address: `127.0.0.1:${6_000 + at}` } }
+}
+for (let at = 1; at <= ROWS; at++) {
+  const { pages, oneMore, take } = rowOf(at, FILES_A_ROW)
+  accepts.push(await timed(() => table.accept({ ...take, pages })))
+  const change = oneMore()
   bytes = JSON.stringify(change).length
-  changes.push(await timed(() => table.accept({ id: toHex(id), address, pages: [change] })))
+  changes.push(await timed(() => table.accept({ ...take, pages: [change] })))
 }
 report(`take in a row of ${FILES_A_ROW} files`, ms(median(accepts)))
 report('take in one more file of it', `${ms(median(changes))}, ${bytes} bytes of JSON`)
 catalogue.search({ q: 'file 7' })
 report(`search ${ROWS * (FILES_A_ROW + 1)} files`, ms(await timed(() => catalogue.search({ q: '7 of 13' }))))
+
+// The event loop while a large row is taken in; the worst of a machine with other work says little, so the median of some rounds.
+/** The longest time between two turns. */
+const longestBlock = async (work: () => Promise<unknown>): Promise<number> => {
+  let longest = 0
+  let over = false
+  const done = (async () => {
+    for (let before = performance.now(); !over; before = performance.now()) {
+      await turn()
+      longest = Math.max(longest, performance.now() - before)
+    }
+  })()
+  await turn()
+  await work()
+  over = true
+  await done
+  return longest
+}
+for (const [count, rounds] of [
+  [10_000, 9],
+  [99_999, 5],
+] as const) {
+  const blocks: Record<'taken' | 'searched' | 'more', number[]> = { taken: [], searched: [], more: [] }
+  const { pages, oneMore, take } = rowOf(ROWS + 1, count)
+  const change = oneMore()
+  for (let round = 0; round < rounds; round++) {
+    const own = new Catalogue()
+    const alone = new PeerTable({ news: new News(), verify: () => true, onRow: (one) => own.change(one) })
+    blocks.taken.push(await longestBlock(async () => await alone.accept({ ...take, pages })))
+    blocks.searched.push(await longestBlock(async () => own.search({})))
+    blocks.more.push(await longestBlock(async () => await alone.accept({ ...take, pages: [change] })))
+  }
+  const figure = (all: readonly number[]): string => `${ms(median(all))} (at most ${ms(Math.max(...all))})`
+  report(`longest block: take in ${count} files`, `${figure(blocks.taken)}, limit 10 ms`)
+  report('longest block: show the newest of them', figure(blocks.searched))
+  report('longest block: take in one more', figure(blocks.more))
+}
