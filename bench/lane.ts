@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { Pool } from 'undici'
 import { free } from '../src/bytes.ts'
 import { Lane } from '../src/peer/lane.ts'
+import { leavesOf } from '../src/peer/leaves.ts'
 import { PATIENCE } from '../src/peer/patience.ts'
 import { openPieces, type PieceOpener } from '../src/session/sealed.ts'
 import { type Exchange, OutSession } from '../src/session/sessions.ts'
@@ -90,6 +91,8 @@ async function throughUndici(): Promise<number> {
       onRequestStart: () => {},
       onResponseStart: (_controller, status, headers) => {
         opener = opening(exchange, status, Number(headers['content-length']), (parts, bytes) => {
+          // The lane does so, too.
+          leavesOf(parts, bytes)
           take(parts)
           received += bytes
         })

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fromB64u } from '../bytes.ts'
 import { FileChanged, NotPublished, PeerMisbehaved, WrongPiece } from '../errors.ts'
 import type { ContentClient, HolderAt } from '../peer/contents.ts'
-import type { HaveMessage } from '../protocol/contents.ts'
+import { HAVE_SILENT_MS, type HaveMessage } from '../protocol/contents.ts'
 import { PieceSet } from '../store/piece-set.ts'
 
 /** Others that fetch the same content: more bring nothing (simulated). */
@@ -150,7 +150,7 @@ export class Following {
     const { signal: over, news, wake } = this.#options
     const { holder, end, forgive } = followed
     const { id } = holder
-    const error = await this.#listen(holder, AbortSignal.any([end.signal, over])).then(
+    const error = await this.#listen(followed, AbortSignal.any([end.signal, over])).then(
       () => new NotPublished(),
       (cause: unknown) => cause,
     )
@@ -168,19 +168,26 @@ export class Following {
     if (!over.aborted) wake()
   }
 
-  async #listen(holder: Holder, signal: AbortSignal): Promise<void> {
+  async #listen({ holder, end }: Followed, signal: AbortSignal): Promise<void> {
     const { client, root, news, wake } = this.#options
+    // Who never comes to the point keeps nobody else from being followed.
+    const late = setTimeout(() => end.abort(), HAVE_SILENT_MS)
     let first = true
     let due = 0
-    for await (const message of client.have(holder, root, signal)) {
-      this.#check(holder, message, first)
-      if (first) news.join(holder.id)
-      first = false
-      this.#take(holder.id, message)
-      wake()
-      due = Math.max(due, performance.now() - NEWS_AT_ONCE * NEWS_EVERY_MS) + NEWS_EVERY_MS
-      const early = due - performance.now()
-      if (early > 0) await sleep(early, undefined, { signal, ref: false })
+    try {
+      for await (const message of client.have(holder, root, signal)) {
+        clearTimeout(late)
+        this.#check(holder, message, first)
+        if (first) news.join(holder.id)
+        first = false
+        this.#take(holder.id, message)
+        wake()
+        due = Math.max(due, performance.now() - NEWS_AT_ONCE * NEWS_EVERY_MS) + NEWS_EVERY_MS
+        const early = due - performance.now()
+        if (early > 0) await sleep(early, undefined, { signal, ref: false })
+      }
+    } finally {
+      clearTimeout(late)
     }
   }
 

@@ -19,13 +19,19 @@ export const placedBefore = async (
   record: TransferRecord,
   partial: string,
 ): Promise<string | undefined> => {
-  const { finalName, name } = record
-  if (finalName === undefined) return await place.settled(partial, name, { keepFolders: true })
-  return await placed(finalName, record, false).then(
-    () => finalName,
-    () => undefined,
-  )
+  const { finalName, name, size } = record
+  if (finalName !== undefined && (await isThere(placed(finalName, record, false), size))) {
+    await unlink(partial).catch(() => {})
+    return finalName
+  }
+  return await place.settled(partial, name, { keepFolders: true })
 }
+
+const isThere = async (looking: ReturnType<TransferDeps['placed']>, size: number): Promise<boolean> =>
+  await looking.then(
+    ({ stamp }) => stamp.size === size,
+    () => false,
+  )
 
 /**
  * What the home has already is copied, not fetched; never hard-linked, for each file is the person's to change.

@@ -224,8 +224,8 @@ export class Transfer {
       },
       verifying: () => this.#kept.to('verifying'),
       placed: (name) => {
-        this.#holding?.placed(this.#deps.pathOf(name))
         this.#kept.to('verifying', { finalName: name })
+        this.#holding?.placed(this.#deps.pathOf(name))
       },
     }
   }

@@ -1,5 +1,6 @@
 /** The list of transfers: which run, which wait, what the person said; unfinished ones go on after a restart. */
 import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
 import { toHex } from '../bytes.ts'
 import { NotNow, UnknownTransfer } from '../errors.ts'
 import type { News } from '../news.ts'
@@ -156,7 +157,7 @@ export class Transfers {
     const deps: TransferDeps = {
       ...this.#deps,
       partialPath: (id) => `${this.#deps.place.folder}/${partialName(id)}`,
-      pathOf: (name) => this.#deps.home.path(name),
+      pathOf: (name) => join(this.#deps.home.realRoot, ...name.split('/')),
       tell: () => this.#deps.news.tell('transfers'),
     }
     return new Transfer(deps, record, map, clean)

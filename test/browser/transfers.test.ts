@@ -4,7 +4,7 @@ import { chmod, mkdir, open, readdir, readFile, writeFile } from 'node:fs/promis
 import { delimiter, join } from 'node:path'
 import axe from 'axe-core'
 import type { Browser, Locator, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { TransferAnswer } from '../../src/api/transfer.ts'
 import { ask, catalogueOf, publish, until } from '../helpers/api.ts'
 import { launchBrowser, live, openPage } from '../helpers/browser.ts'
@@ -94,7 +94,7 @@ test(
   'a file comes from two computers while the page shows it, is paused, kept over a reload, and opened',
   PATIENT,
   async () => {
-    await share('film.mp4', 300 * MB, ben, chloe)
+    await share('film.mp4', 400 * MB, ben, chloe)
     const { page, complaints } = await openPage(browser, ana.url)
     await live(page)
     const film = row(page, 'film')
@@ -103,17 +103,21 @@ test(
     await film.getByRole('button', { name: 'Fetch film.mp4' }).click()
     await film.getByRole('button', { name: 'Pause film.mp4' }).waitFor()
     // With the click, the way there and back, and a machine that is busy.
-    expect(performance.now() - began).toBeLessThan(1_000)
+    expect(performance.now() - began).toBeLessThan(2_000)
     expect(await page.locator('#moving').textContent()).toContain('1')
 
     const seen: number[] = []
     await until(
       async () => seen[seen.push(await percent(film)) - 1] ?? 0,
-      (now) => now > 5 && new Set(seen).size > 2,
+      (now) => now > 5,
       30_000,
     )
     // However fast this machine is, there is something left to pause.
-    for (const { pid } of [ben, chloe]) process.kill(-pid, 'SIGSTOP')
+    const givers = (signal: NodeJS.Signals): void => {
+      for (const { pid } of [ben, chloe]) process.kill(-pid, signal)
+    }
+    onTestFinished(() => givers('SIGCONT'))
+    givers('SIGSTOP')
     expect(seen).toEqual(seen.toSorted((a, b) => a - b))
     expect(await film.locator('.fact').textContent()).toMatch(/\d+ %, [\d.]+ MB\/s, \d+ seconds? left/)
     expect(await page.locator('#transfers').textContent()).toContain('1 moving')
@@ -121,7 +125,7 @@ test(
     await page.waitForTimeout(NEW_WORD_MS)
     await film.getByRole('button', { name: 'Pause film.mp4' }).click()
     await film.getByText(/Paused at \d+ %/).waitFor()
-    for (const { pid } of [ben, chloe]) process.kill(-pid, 'SIGCONT')
+    givers('SIGCONT')
     const paused = await percent(film)
     expect(paused).toBeGreaterThan(0)
     expect(await film.getByRole('button').boundingBox()).toEqual(place)
@@ -133,7 +137,7 @@ test(
     await film.getByRole('button', { name: 'Resume film.mp4' }).click()
     await film.getByText('Here already').waitFor({ timeout: 120_000 })
     expect(await hashOf(ana, 'film.mp4')).toBe(await hashOf(ben, 'film.mp4'))
-    await page.getByText(/film\.mp4 is here\. 300 MB from 2 computers\./).waitFor()
+    await page.getByText(/film\.mp4 is here\. 400 MB from 2 computers\./).waitFor()
     expect(await film.getByRole('button').boundingBox()).toEqual(place)
     await page.waitForTimeout(NEW_WORD_MS)
     await film.getByRole('button', { name: 'Open film.mp4' }).click()
@@ -194,7 +198,7 @@ test('what is away is fetched when it is back; that can be undone, and needs no 
 
 describe('on the page of transfers', () => {
   test('cancelling asks first, deletes what arrived, and can be begun again', PATIENT, async () => {
-    await share('thesis.zip', 600 * MB, ben)
+    await share('thesis.zip', 1_000 * MB, ben)
     const { page, complaints } = await openPage(browser, `${ana.url}transfers`)
     await live(page)
     const [wanted] = (await catalogueOf(ana.url)).files.filter(({ names }) => names.includes('thesis.zip'))

@@ -68,34 +68,26 @@ const isRight = async ({ taker, content, id }: Crowd, withinMs = 30_000): Promis
 const bytesOf = ({ holders }: TransferJson): Record<string, number> =>
   Object.fromEntries(holders.map(({ name, bytes }) => [name, bytes]))
 
-test('all but one of the holders are killed: the one that is left brings the rest, and nothing is fetched twice but what was on its way', async () => {
-  const crowd = await startCrowd(3, 24 * MIB, 4 * MIB)
+test('a holder that sleeps loses its pieces to the others within seconds; it wakes, the others are killed, and it brings the rest', async () => {
+  const crowd = await startCrowd(3, 32 * MIB, 3 * MIB)
   const { taker, holders, id, content } = crowd
-  const running = await untilTransfer(taker.url, id, ({ done }) => done > 4 * MIB)
-  for (const each of ['holder 0', 'holder 1', 'holder 2']) expect(bytesOf(running)[each]).toBeGreaterThan(0)
-  await holders[0]?.node.kill()
-  await untilTransfer(taker.url, id, ({ done }) => done > 8 * MIB)
-  await holders[1]?.node.kill()
+  const [sleeper, second, third] = holders
+  if (!sleeper || !second || !third) throw new Error('three were started')
+  await untilTransfer(taker.url, id, (now) => Object.values(bytesOf(now)).filter((bytes) => bytes > 0).length === 3)
+  pause(sleeper.node)
+  const { done: asleep } = await untilTransfer(taker.url, id, () => true)
+  // More than it can have been asked for.
+  await untilTransfer(taker.url, id, ({ done }) => done > asleep + 6 * MIB, 15_000)
+  await second.node.kill()
+  wake(sleeper.node)
+  const { done: awake } = await untilTransfer(taker.url, id, () => true)
+  await untilTransfer(taker.url, id, ({ done }) => done > awake + MIB)
+  await third.node.kill()
   for (const { line } of holders) line.limit(Number.POSITIVE_INFINITY)
   const { dropped } = await isRight(crowd)
   expect(dropped).toEqual([])
   const all = holders.reduce((sum, { line }) => sum + line.bytes(), 0)
-  expect(all).toBeLessThan(content.length * 1.02 + 8 * MIB)
-})
-
-test('a holder that sleeps loses its pieces to the others within seconds, and nobody is dropped for it', async () => {
-  const crowd = await startCrowd(2, 16 * MIB, 3 * MIB)
-  const { taker, holders, id } = crowd
-  const [sleeper, other] = holders
-  if (!sleeper || !other) throw new Error('two were started')
-  await untilTransfer(taker.url, id, (now) => (bytesOf(now)['holder 0'] ?? 0) > 0 && now.done > 2 * MIB)
-  pause(sleeper.node)
-  other.line.limit(Number.POSITIVE_INFINITY)
-  const since = performance.now()
-  const { dropped } = await isRight(crowd)
-  expect(performance.now() - since).toBeLessThan(6_000)
-  expect(dropped).toEqual([])
-  wake(sleeper.node)
+  expect(all).toBeLessThan(content.length * 1.02 + 12 * MIB)
 })
 
 /** One that fetches 16 MiB from one who has them, and is at it. */
@@ -111,7 +103,7 @@ const startAlone = async () => {
   return { ...pair, content, id: json.id, done }
 }
 
-test('the only holder is killed and comes back: the transfer waits, and goes on by itself', async () => {
+test.skipIf(!LONG)('the only holder is killed and comes back: the transfer waits, and goes on by itself', async () => {
   const { holder, taker, line, content, id, done } = await startAlone()
   await holder.kill()
   const waiting = await untilTransfer(taker.url, id, 'waiting')
@@ -149,7 +141,7 @@ test('a program that takes the port of a killed holder spoils nothing, and the h
   const taker = await startNode({ ports, interval: 0.5 })
   expect([taker.port, holder.port]).toEqual([takerPort, first])
   // Too large to come before the kill.
-  const content = randomBytes(128 * MIB)
+  const content = randomBytes(96 * MIB)
   await writeFile(join(home, 'large.bin'), content)
   const { root } = await publish(holder.url, 'large.bin')
   await untilShared(taker.url, root)
@@ -179,11 +171,12 @@ test('a program that takes the port of a killed holder spoils nothing, and the h
 }, 120_000)
 
 test('a holder whose file has changed is left, the other one goes on; with nobody else the transfer waits and says why', async () => {
-  const crowd = await startCrowd(2, 16 * MIB, 3 * MIB)
+  const crowd = await startCrowd(2, 16 * MIB, 2 * MIB)
   const { taker, holders, id, root, content } = crowd
   const [first, second] = holders
   if (!first || !second) throw new Error('two were started')
-  await untilTransfer(taker.url, id, (now) => bytesOf(now)['holder 0'] !== undefined && now.done > 2 * MIB)
+  await untilTransfer(taker.url, id, (now) => (bytesOf(now)['holder 0'] ?? 0) > 0)
+  second.line.limit(MIB / 2)
   await appendFile(join(first.node.home, 'large.bin'), 'more')
   const { done } = await untilTransfer(taker.url, id, ({ dropped }) => dropped.some(({ name }) => name === 'holder 0'))
   await untilTransfer(taker.url, id, (now) => now.done > done)

@@ -208,7 +208,6 @@ test('a tree that does not come holds nobody up for longer than a second', async
     ['a byte at a time', 'tree', ({ response }) => drip(response.writeHead(200, SEALED), randomBytes(1_000))],
     ['busy', 'tree', ({ refuse }) => refuse(429, 'PM_BUSY')],
     ['plain', 'tree', ({ plain }) => plain(200, content.layer)],
-    ['noise without end', 'tree', ({ response }) => flood(response.writeHead(200, SEALED), () => randomBytes(65_536))],
   ]
   const hostile = await Promise.all(
     forms.map(async ([name, asked, answer]) => {
@@ -249,4 +248,28 @@ test('alone, a holder whose answers fail is asked less and less often, and used 
       expect((await taking.fileOf(transfer)).equals(content.bytes), what).toBe(true)
     }),
   )
+})
+
+test('an answer that only drips is given up in time, and its holder used when it does not any more', async () => {
+  const holder = await startHolder(content)
+  let closed = 0
+  holder.does.set('pieces', ({ response, pieces, run }) => {
+    const body = pieces(run)
+    response.once('close', () => {
+      closed += 1
+    })
+    response.writeHead(200, { ...SEALED, 'content-length': body.length })
+    drip(response, body)
+  })
+  const taking = await startTaking([holder], { patience: { slowMs: 500 } })
+  const transfer = await taking.begin(content)
+  await until(
+    async () => closed,
+    (count) => count >= 2,
+    8_000,
+  )
+  expect([transfer.done, transfer.lost]).toEqual([0, []])
+  holder.does.clear()
+  await reached(transfer, 'done')
+  expect((await taking.fileOf(transfer)).equals(content.bytes)).toBe(true)
 })
