@@ -106,7 +106,7 @@ test('whatever comes and goes, each order is the one that sorting everything giv
   )
 })
 
-test('one publish among a hundred thousand is in every order within 10 ms', () => {
+test('one publish among a hundred thousand costs a small part of what putting all in order costs', () => {
   const catalogue = new Catalogue()
   const many = Array.from({ length: 100_000 }, (_, at) => ({
     ...file('', ''),
@@ -118,6 +118,11 @@ test('one publish among a hundred thousand is in every order within 10 ms', () =
   }))
   catalogue.change({ id: 'ana', removed: [], added: many })
   for (const sort of SORTS) catalogue.search({ sort })
+  const another = new Catalogue()
+  another.change({ id: 'ana', removed: [], added: many })
+  const beginAll = performance.now()
+  another.search({ sort: 'new' })
+  const allMs = performance.now() - beginAll
   const timesMs: number[] = []
   for (let at = 0; at < 15; at += 1) {
     const begin = performance.now()
@@ -128,5 +133,5 @@ test('one publish among a hundred thousand is in every order within 10 ms', () =
   }
   timesMs.sort((a, b) => a - b)
   // The middle one: a busy machine holds up some of them.
-  expect(timesMs[7]).toBeLessThan(10)
+  expect(timesMs[7]).toBeLessThan(allMs / 4)
 })
