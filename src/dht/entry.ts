@@ -1,5 +1,6 @@
 /** One row of the table: what is known of a peer, and how its pages become part of it. */
 import { createHash } from 'node:crypto'
+import { equalBytes } from '../bytes.ts'
 import { isRowName, type RowFile, type RowHead, type RowPage } from '../protocol/messages.ts'
 import { type FileChange, FilesDigest, type SharedFile } from './digest.ts'
 import { fromRowFile } from './row.ts'
@@ -63,6 +64,10 @@ export const isOlder = (head: RowHead, old: Entry): boolean =>
 /** The first head of an epoch and version counts; another one under the same pair is a lie. */
 export const isOther = (head: RowHead, bytes: Uint8Array, old: Entry): boolean =>
   head.epoch === old.epoch && head.version === old.version && digestOf(bytes) !== old.headDigest
+
+/** A peer that proves that it is there, and has nothing new to say: what an idle mesh hears all day long. */
+export const isKnown = (head: Uint8Array, pages: readonly RowPage[], old: Entry): boolean =>
+  equalBytes(head, old.head) && pages.every(({ whole, files, gone }) => !whole && files.length + gone.length === 0)
 
 /** What a row becomes by its pages; the row itself is as it was. */
 export interface Draft {

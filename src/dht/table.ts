@@ -5,7 +5,7 @@ import type { News } from '../news.ts'
 import { MAX_ROWS } from '../protocol/constants.ts'
 import type { RowHead, RowPage } from '../protocol/messages.ts'
 import { type FileChange, FilesDigest, type SharedFile } from './digest.ts'
-import { type Draft, digestOf, draftOf, type Entry, isOlder, isOther, newEntry, type Peer, settle } from './entry.ts'
+import { type Draft, digestOf, draftOf, type Entry, isKnown, isOlder, isOther, newEntry, type Peer, settle } from './entry.ts'
 import { headOf } from './row.ts'
 import { atOnce, FILES_A_SLICE, inSlices, type Steps } from './slices.ts'
 
@@ -86,10 +86,7 @@ export class PeerTable {
   /** The peer that was proved to be at an address answered again. */
   answered(address: string): void {
     const entry = this.#entryAt(address)
-    if (!entry) return
-    const wasAlive = entry.alive
-    this.#seen(entry, address)
-    if (!wasAlive) this.#tell()
+    if (entry) this.#answered(entry, address)
   }
 
   /** An address is silent, or its peer said that it is leaving; the row stays, marked. */
@@ -122,10 +119,14 @@ export class PeerTable {
     const { head, bytes, sig } = this.#checkedHead(id, address, last)
     const old = this.#rows.get(id)
     if (old && isOlder(head, old) && old.takenAt > moment) {
-      this.#seen(old, address)
+      this.#answered(old, address)
       return true
     }
     if (old && (isOlder(head, old) || isOther(head, bytes, old))) throw new PeerMisbehaved(address)
+    if (old && isKnown(bytes, pages, old)) {
+      this.#answered(old, address)
+      return true
+    }
     const entry = old ?? newEntry(id, this.#now())
     const draft = await inSlices(complete(entry, pages, head))
     // Forgotten meanwhile: then there is nothing to put changes upon.
@@ -231,6 +232,12 @@ export class PeerTable {
   #entryAt(address: string): Entry | undefined {
     const id = this.#byAddress.get(address)
     return id === undefined ? undefined : this.#rows.get(id)
+  }
+
+  #answered(entry: Entry, address: string): void {
+    const wasAlive = entry.alive
+    this.#seen(entry, address)
+    if (!wasAlive) this.#tell()
   }
 
   #seen(entry: Entry, address: string): void {
