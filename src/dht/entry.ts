@@ -66,8 +66,13 @@ export const isOther = (head: RowHead, bytes: Uint8Array, old: Entry): boolean =
   head.epoch === old.epoch && head.version === old.version && digestOf(bytes) !== old.headDigest
 
 /** A peer that proves that it is there, and has nothing new to say: what an idle mesh hears all day long. */
-export const isKnown = (head: Uint8Array, pages: readonly RowPage[], old: Entry): boolean =>
-  equalBytes(head, old.head) && pages.every(({ whole, files, gone }) => !whole && files.length + gone.length === 0)
+export const isKnown = (head: RowHead, bytes: Uint8Array, pages: readonly RowPage[], old: Entry): boolean =>
+  // A row that came back from disk without some of its files has its head, too.
+  head.epoch === old.epoch &&
+  head.version === old.version &&
+  head.files === old.filesDigest &&
+  equalBytes(bytes, old.head) &&
+  pages.every(({ whole, files, gone }) => !whole && files.length + gone.length === 0)
 
 /** What a row becomes by its pages; the row itself is as it was. */
 export interface Draft {

@@ -4,7 +4,15 @@
  */
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { FileChanged, NoHolder, NotPublished, PeerMisbehaved, WrongHash, WrongPiece } from '../errors.ts'
+import {
+  FileChanged,
+  NoHolder,
+  NotPublished,
+  PeerMisbehaved,
+  PeerUnreachable,
+  WrongHash,
+  WrongPiece,
+} from '../errors.ts'
 import type { ContentClient } from '../peer/contents.ts'
 import { pieceBytesOf, pieceCountOf, type Run, runBytes } from '../store/pieces.ts'
 import { askLayer, type Content } from './fetch.ts'
@@ -170,9 +178,9 @@ class RunReader {
         const rest = { first, count: run.first + run.count - first, want: undefined }
         const sink = {
           head: (from: number, count: number, announced: number) => {
-            const fits = from === first && count >= 1 && count <= rest.count
-            if (!fits || runBytes(size, { first: from, count }).bytes !== announced)
-              throw new PeerMisbehaved(holder.address)
+            if (from !== first || count < 1 || count > rest.count) throw new PeerMisbehaved(holder.address)
+            // The head was sealed, the length of the answer was not.
+            if (runBytes(size, { first: from, count }).bytes !== announced) throw new PeerUnreachable(holder.address)
             first += count
           },
           frame: (parts: readonly Uint8Array[]) => {

@@ -56,6 +56,43 @@ test('changes are put on top of what is known', async () => {
   expect(changes.at(-1)?.removed.map(({ name }) => name)).toContain('a')
 })
 
+test('a peer that has nothing new to say is alive, and nobody is told but of that', async () => {
+  const { table, changes, told } = setUp()
+  const row = rowOf(1)
+  row.sync(mapOf('a', 'b'))
+  const pull = async () =>
+    await table.accept({ id: BEN, address: HERE, pages: [row.page({ epoch: 1, since: row.version })] })
+  await table.accept({ id: BEN, address: HERE, pages: [row.page({})] })
+  expect(await pull()).toBe(true)
+  expect([changes.length, told()]).toEqual([1, 1])
+  table.gone(HERE)
+  expect(await pull()).toBe(true)
+  expect(table.get(BEN)?.alive).toBe(true)
+  expect([changes.length, told()]).toEqual([1, 3])
+})
+
+test('a head that is known has still to come with its signature', async () => {
+  const { table } = setUp()
+  const row = rowOf(1)
+  row.sync(mapOf('a'))
+  await table.accept({ id: BEN, address: HERE, pages: [row.page({})] })
+  const sig = Buffer.alloc(64, 1).toString('base64url')
+  const pages = [{ ...row.page({ epoch: 1, since: 1 }), sig }]
+  await expect(table.accept({ id: BEN, address: HERE, pages })).rejects.toThrow(PeerMisbehaved)
+})
+
+test('a row that came back without some of its files is not taken for known because of its head', async () => {
+  const { table } = setUp()
+  const row = rowOf(1)
+  row.sync(mapOf('a', 'b'))
+  const { bytes: head, sig } = row.head()
+  table.restore({ id: BEN, head, sig, files: mapOf('a'), addresses: new Map([[HERE, 40]]), lastSeenMs: 40 })
+  expect(table.get(BEN)).toMatchObject({ epoch: 0, version: 0 })
+  expect(await table.accept({ id: BEN, address: HERE, pages: [row.page({ epoch: 1, since: 2 })] })).toBe(false)
+  expect(await table.accept({ id: BEN, address: HERE, pages: [row.page({})] })).toBe(true)
+  expect(table.get(BEN)?.files.size).toBe(2)
+})
+
 test('changes that do not add up to the signed digest are not believed', async () => {
   const { table } = setUp()
   const row = rowOf(1)
