@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Curls, startCurls } from './lib/curls.ts'
 import { buildLab, type Lab } from './lib/lab.ts'
 import { startLan } from './lib/lan.ts'
-import { loadAverage } from './lib/machine.ts'
+import { cpuOfEnded, loadAverage, watchCpu } from './lib/machine.ts'
 import { MIB, makeRoom, randomFile } from './lib/room.ts'
 import { type Contender, interleave, roundsWanted, spread } from './lib/rounds.ts'
 import { fetchOnce, publish, type Reached, talk, untilHeld } from './lib/talk.ts'
@@ -49,9 +49,13 @@ async function bench(lab: Lab, folder: string, where: string): Promise<void> {
       for (const [name, samples] of results) {
         const percents = samples.map(({ seconds }) => (idealSeconds(size, what) / seconds) * 100)
         const busy = median(samples.map(({ busyPercent }) => busyPercent))
+        const others = spread(
+          samples.map(({ othersCores }) => othersCores),
+          1,
+        )
         report(
           `${size / MIB} MiB, ${what}: ${name}`,
-          `${spread(percents, 1)} % of what is available, ${spread(samples.map(({ seconds }) => seconds))} s, machine busy ${busy.toFixed(0)} %`,
+          `${spread(percents, 1)} % of what is available, ${spread(samples.map(({ seconds }) => seconds))} s; machine busy ${busy.toFixed(0)} %, others ${others} cores`,
         )
       }
     }
@@ -87,14 +91,16 @@ function oursOf(nodes: readonly Reached[], size: number, what: Case): Contender 
       for (const holder of holders) root = await publish(holder, name)
       await untilHeld(asker, root, HOLDERS)
       await sleep(QUIET_MS)
+      const cpu = watchCpu({ nodes: nodes.map(({ pid }) => pid) })
       const watched = watch()
       const seconds = await stopping(what, holders[ODD - 1]?.pid, () => fetchOnce(asker, root))
       watched()
+      const used = cpu().cpu
       for (const holder of holders) {
         await talk(holder, `/myfiles/${encodeURIComponent(name)}/clear`, {})
         await rm(join(holder.home, name))
       }
-      return { seconds }
+      return { seconds, cpu: used }
     },
   }
 }
@@ -107,12 +113,16 @@ function curlsOf(curls: Curls, folder: string, size: number, what: Case): Conten
       await randomFile(path, size)
       await curls.place(path, 'content.bin')
       await sleep(QUIET_MS)
+      const all = Array.from({ length: HOLDERS }, (_, at) => curls.pid(at + 1))
+      const cpu = watchCpu({ nginx: all })
+      const ended = cpuOfEnded()
       const watched = watch()
       const seconds = await stopping(what, curls.pid(ODD), () => curls.fetch('content.bin', size))
       watched()
+      const used = cpu().cpu + cpuOfEnded() - ended
       await curls.remove('content.bin')
       await rm(path)
-      return { seconds }
+      return { seconds, cpu: used }
     },
   }
 }

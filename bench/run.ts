@@ -30,7 +30,10 @@ for (const [signal, code] of [
   ['SIGTERM', 143],
   ['SIGHUP', 129],
 ] as const) {
-  process.on(signal, () => end(code))
+  process.on(signal, () => {
+    console.error(`ended by ${signal}`)
+    end(code)
+  })
 }
 process.on('uncaughtException', (error) => {
   // What is taken away from a benchmark in the middle fails, of course.

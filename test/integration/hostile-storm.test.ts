@@ -8,6 +8,7 @@ import { gzipSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
 import { toB64u } from '../../src/bytes.ts'
 import { catalogueOf, nodesOf, publish, until } from '../helpers/api.ts'
+import { shared, startHolder } from '../helpers/holder-server.ts'
 import { freePorts, type RunningNode, startNode } from '../helpers/process.ts'
 import { halfHandshake, openSession, plain, strangerIdentity } from '../helpers/stranger.ts'
 import { startStranger, type Turn } from '../helpers/stranger-server.ts'
@@ -61,8 +62,7 @@ test('a list full of servers that lie, each in its own way, harms neither the no
       }),
     ),
   )
-  const good = await startStranger()
-  good.publish('good.txt', 'good')
+  const good = await startHolder(shared(Buffer.from('good')), { fileName: 'good.txt' })
   const [port = 0] = await freePorts(1)
   const ports = [port, ...strangers.map(({ address }) => address), good.address]
   const began = performance.now()

@@ -6,6 +6,7 @@ import { toB64u } from '../../../src/bytes.ts'
 import { requestMac, type SessionKeys } from '../../../src/crypto/keys.ts'
 import { carryOver, PeerClient } from '../../../src/peer/client.ts'
 import type { Reach } from '../../../src/peer/reach.ts'
+import type { ShortAnswer, ShortLimits } from '../../../src/peer/short.ts'
 import { sealAnswer } from '../../../src/session/sealed.ts'
 import { InSessions, OutSession } from '../../../src/session/sessions.ts'
 import { attemptLater, fuzz, PATIENT, type Random } from '../../helpers/random.ts'
@@ -33,7 +34,13 @@ const answering = (random: Random, given: () => Given): Reach => {
     if (random.chance(0.05)) setImmediate(() => body.destroy(new Error('reset')))
     return { statusCode, headers, body: Object.assign(body, { dump: async () => body.on('error', () => {}).resume() }) }
   }
-  return { request } as unknown as Reach
+  const short = async (_address: string, _path: string, { maxBytes }: ShortLimits): Promise<ShortAnswer> => {
+    const { statusCode: status, headers, bytes } = given()
+    if (random.chance(0.05)) throw new Error('reset')
+    const text = bytes.length > maxBytes ? undefined : Buffer.from(bytes).toString('utf8')
+    return { status, headers: headers as ShortAnswer['headers'], text }
+  }
+  return { request, short } as unknown as Reach
 }
 
 const statusOf = (random: Random): number =>
