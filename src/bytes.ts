@@ -52,7 +52,8 @@ export const equalBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length ==
  * Does nothing unless they are all of their buffer.
  */
 export const free = ({ buffer, byteLength }: Uint8Array): void => {
-  if (byteLength > 0 && buffer instanceof ArrayBuffer && byteLength === buffer.byteLength && !buffer.detached) buffer.transfer(0)
+  if (byteLength > 0 && buffer instanceof ArrayBuffer && byteLength === buffer.byteLength && !buffer.detached)
+    buffer.transfer(0)
 }
 
 const view = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
