@@ -48,7 +48,7 @@ async function bench(folder: string, where: string): Promise<void> {
     print(await interleave(idle, rounds), rate, 'no transfer')
     const alone: Contender = { name: ALONE, run: async () => ({ seconds: await fetchOnce(pair.receiver, root) }) }
     const busy = visitable.map((one) => visited(one, rate, () => fetchOnce(pair.receiver, root)))
-    print(await interleave([alone, ...busy], rounds), rate, 'a transfer runs')
+    print(await interleave([alone, ...busy], rounds, { warmUp: rate === RATES[0] }), rate, 'a transfer runs')
   }
   report('load average now', loadAverage())
 }

@@ -45,7 +45,8 @@ async function bench(lab: Lab, folder: string, where: string): Promise<void> {
       const ours = oursOf(nodes, size, what)
       // A quarter of 256 MiB at 10 Mbit/s would take a minute, and says nothing new.
       const withCurls = curls && (what !== 'one at 10 Mbit/s' || size === SIZES[0])
-      const results = await interleave([ours, ...(withCurls ? [curlsOf(curls, folder, size, what)] : [])], rounds)
+      const contenders = [ours, ...(withCurls ? [curlsOf(curls, folder, size, what)] : [])]
+      const results = await interleave(contenders, rounds, { warmUp: size === SIZES[0] && what === 'equal' })
       for (const [name, samples] of results) {
         const percents = samples.map(({ seconds }) => (idealSeconds(size, what) / seconds) * 100)
         const busy = median(samples.map(({ busyPercent }) => busyPercent))

@@ -55,14 +55,19 @@ const untilQuiet = async (): Promise<void> => {
 
 /**
  * Run all contenders once to warm up, then so many rounds of all of them.
+ * @param warmUp - false when they are warm already
  * @returns the samples of each, the rounds in their order
  */
-export const interleave = async (contenders: readonly Contender[], rounds: number): Promise<Results> => {
+export const interleave = async (
+  contenders: readonly Contender[],
+  rounds: number,
+  { warmUp = true } = {},
+): Promise<Results> => {
   const results = new Map<string, Measured[]>(contenders.map(({ name }) => [name, []]))
   const quiet = process.argv.includes(QUIET)
   // A number of its own for each time that something runs.
   let times = 0
-  for (let round = 0; round <= rounds; round++) {
+  for (let round = warmUp ? 0 : 1; round <= rounds; round++) {
     for (const contender of contenders) {
       let measured = quiet ? undefined : await measure(contender, times++)
       for (let tries = 0; tries < QUIET_TRIES && (measured?.othersCores ?? QUIET_CORES) >= QUIET_CORES; tries++) {

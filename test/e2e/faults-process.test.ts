@@ -61,7 +61,7 @@ const flood = async (port: number, count: number): Promise<() => void> => {
 
 test('a node without free descriptors refuses what it cannot do, and does it again once there are some', async () => {
   const ports = await portsFile(await freePorts(3))
-  const [a, b] = await Promise.all([startNode({ ports, ...shell('ulimit -n 44') }), startNode({ ports })])
+  const [a, b] = await Promise.all([startNode({ ports, ...shell('ulimit -n 50') }), startNode({ ports })])
   await until(
     () => nodesOf(b.url),
     ([node]) => node?.alive === true,
