@@ -121,7 +121,8 @@ test(
     expect(seen).toEqual(seen.toSorted((a, b) => a - b))
     expect(await film.locator('.fact').textContent()).toMatch(/\d+ %, [\d.]+ MB\/s, \d+ seconds? left/)
     expect(await page.locator('#transfers').textContent()).toContain('1 moving')
-    expect(await page.locator('.mesh .flow').count()).toBeGreaterThan(0)
+    // The drawing moves once a second.
+    await page.locator('.mesh .flow').first().waitFor({ state: 'attached', timeout: 5_000 })
     await page.waitForTimeout(NEW_WORD_MS)
     await film.getByRole('button', { name: 'Pause film.mp4' }).click()
     await film.getByText(/Paused at \d+ %/).waitFor()
