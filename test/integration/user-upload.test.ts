@@ -180,13 +180,14 @@ describe('a body that stalls', () => {
     const answer = await trickle(scope, '/myfiles', TYPE['content-type'], pieces)
     expect(answer).toMatch(/^HTTP\/1\.1 400 /)
     expect(answer).toContain('PM_UPLOAD_INCOMPLETE')
-    expect(performance.now() - begin).toBeLessThan(2_000)
+    expect(performance.now() - begin).toBeLessThan(10_000)
     expect(await inHome(scope)).toEqual([])
     expect(await readdir(join(scope.home, '.portmesh', 'partial'))).toEqual([])
   })
 
   test('is let be as long as it keeps coming', async () => {
-    const scope = await startScope({ stallMs: 300 })
+    // The pauses come to more than it may stall for, and each is far shorter: a busy machine makes them longer.
+    const scope = await startScope({ stallMs: 2_000 })
     const body = Buffer.concat([part('steady.bin', Buffer.alloc(1_500_000)), END])
     const answer = await scope.ask('/myfiles', {
       method: 'POST',
@@ -195,7 +196,7 @@ describe('a body that stalls', () => {
         (async function* () {
           for (let at = 0; at < body.length; at += 150_000) {
             yield body.subarray(at, at + 150_000)
-            await sleep(200)
+            await sleep(300)
           }
         })(),
       ),

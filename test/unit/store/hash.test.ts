@@ -79,10 +79,10 @@ test('ends at once when it is aborted, and its worker goes on living', async () 
     },
   })
   await expect(running).rejects.toThrow('enough')
-  expect(performance.now() - began).toBeLessThan(100)
+  expect(performance.now() - began).toBeLessThan(1_000)
   // The only thread is free again in a moment, and it is the same one.
   await hashing.hash(small)
-  expect(performance.now() - began).toBeLessThan(1_000)
+  expect(performance.now() - began).toBeLessThan(2_000)
   expect(await threadOf(workers)).toBe(thread)
 })
 

