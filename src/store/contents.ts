@@ -1,8 +1,9 @@
 /** What a file of the home holds now: from the cache while its stamp fits, else by reading it once. */
 import { isOurs } from '../errors.ts'
+import type { Entry } from './entry.ts'
 import type { Hashed, Hasher } from './hash.ts'
 import type { Home } from './home.ts'
-import { fitsStamp, type Stamp } from './stamp.ts'
+import { fitsStamp, type Stamp, sameStamp } from './stamp.ts'
 import type { State } from './state.ts'
 import { Turns } from './turns.ts'
 
@@ -46,6 +47,13 @@ export class Contents {
     const cached = this.#state.cache.get(name)
     if (!cached || !fitsStamp(cached.stamp, stamp)) return undefined
     return { size: stamp.size, hash: cached.hash, root: cached.root, stamp }
+  }
+
+  /** Whether the disk has what was published. Without a stamp of this run the cache answers, which knows what was hashed in an earlier one. */
+  fits({ name, file, stamp: known }: Pick<Entry, 'name' | 'file' | 'stamp'>, stamp: Stamp): boolean {
+    if (known) return sameStamp(known, stamp)
+    const cached = this.cached(name, stamp)
+    return cached !== undefined && sameContent(cached, file)
   }
 
   /**

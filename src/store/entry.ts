@@ -1,4 +1,5 @@
 /** What Published keeps of one file that is not private. */
+import type { Reach } from './reach.ts'
 import type { Stamp } from './stamp.ts'
 import type { PublishedRecord } from './tables.ts'
 
@@ -25,6 +26,8 @@ export interface Job {
   readonly startedMs: number
   /** The person asked: whatever the file holds now is published. Otherwise only what was published before. */
   wanted: boolean
+  /** As the person said, for what was not published before. */
+  reach: Reach | undefined
   doneBytes: number | undefined
   totalBytes: number | undefined
 }
@@ -55,10 +58,11 @@ export const newEntry = (name: string, state: Entry['state'], file?: PublishedFi
   tried: undefined,
 })
 
-export const newJob = (wanted: boolean, startedMs: number): Job => ({
+export const newJob = (wanted: boolean, startedMs: number, reach?: Reach): Job => ({
   abort: new AbortController(),
   startedMs,
   wanted,
+  reach,
   doneBytes: undefined,
   totalBytes: undefined,
 })
@@ -71,3 +75,18 @@ export const statusOf = ({ name, state, file, job }: Entry): FileStatus => ({
   ...(job?.doneBytes !== undefined && { doneBytes: job.doneBytes }),
   ...(job?.totalBytes !== undefined && { totalBytes: job.totalBytes }),
 })
+
+const PROGRESS_TOLD_EVERY_MS = 250
+
+/** Notes how far jobs are, and tells so from time to time. */
+export const progressOf = (tell: () => void): ((job: Job) => (doneBytes: number, totalBytes: number) => void) => {
+  let toldMs = Number.NEGATIVE_INFINITY
+  return (job) => (doneBytes, totalBytes) => {
+    job.doneBytes = doneBytes
+    job.totalBytes = totalBytes
+    const nowMs = performance.now()
+    if (nowMs - toldMs < PROGRESS_TOLD_EVERY_MS) return
+    toldMs = nowMs
+    tell()
+  }
+}

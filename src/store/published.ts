@@ -1,12 +1,24 @@
 /** What this node has published: the person's choice, the hashes of it, and whether the disk still agrees. */
-import { Busy, Cancelled, FileChanged, Internal, NotPublished, Stopping, TooManyFiles } from '../errors.ts'
+import { Busy, Cancelled, FileChanged, Internal, Stopping, TooManyFiles } from '../errors.ts'
 import type { News } from '../news.ts'
-import { Contents, type ContentsDeps, sameContent } from './contents.ts'
-import { type Entry, type FileStatus, type Job, newEntry, newJob, type PublishedFile, statusOf } from './entry.ts'
+import { Contents, sameContent } from './contents.ts'
+import {
+  type Entry,
+  type FileStatus,
+  type Job,
+  newEntry,
+  newJob,
+  type PublishedFile,
+  progressOf,
+  statusOf,
+} from './entry.ts'
 import type { Hashed } from './hash.ts'
 import type { Home } from './home.ts'
 import { checkName } from './names.ts'
-import { openServed, type ServedFile } from './served.ts'
+import { openPublished, shownAnew } from './opening.ts'
+import type { PublishedDeps } from './published-deps.ts'
+import type { Reach } from './reach.ts'
+import type { ServedFile } from './served.ts'
 import { Shelf } from './shelf.ts'
 import { type Stamp, sameStamp } from './stamp.ts'
 import type { State } from './state.ts'
@@ -15,14 +27,6 @@ export type { FileState, FileStatus, PublishedFile } from './entry.ts'
 export type { ServedFile } from './served.ts'
 
 const MAX_FILES = 100_000
-const PROGRESS_TOLD_EVERY_MS = 250
-
-export interface PublishedDeps extends ContentsDeps {
-  /** Topic `files` is told on every change, and at most 4 times a second for progress. */
-  readonly news: News
-  readonly now?: () => number
-  readonly maxFiles?: number
-}
 
 export class Published {
   readonly #home: Home
@@ -30,16 +34,18 @@ export class Published {
   readonly #news: News
   readonly #maxFiles: number
   readonly #contents: Contents
+  readonly #usual: () => Reach
   readonly #now: () => number
   readonly #entries = new Map<string, Entry>()
   readonly #shelf = new Shelf()
-  #progressToldMs = Number.NEGATIVE_INFINITY
+  readonly #progress = progressOf(() => this.#tell())
   #stopped = false
 
   constructor(deps: PublishedDeps) {
     this.#home = deps.home
     this.#state = deps.state
     this.#news = deps.news
+    this.#usual = deps.usualReach ?? (() => 'computer')
     this.#now = deps.now ?? Date.now
     this.#maxFiles = deps.maxFiles ?? MAX_FILES
     this.#contents = new Contents(deps)
@@ -74,22 +80,25 @@ export class Published {
   /**
    * Publish a file of the home, or join its publishing. State and news change before this returns its promise.
    * @param name - relative to the home, parted by '/'.
+   * @param reach - how far it is seen; as before, or as usual, when left out.
    * @returns the file, when it is hashed and on disk; the one published already when it has not changed since.
    * @throws BadName, NoSuchFile, NotAFile, Unreadable, TooManyFiles; Cancelled when it was cleared meanwhile; FileChanged when it
    *   changed while it was read; DiskFull; Stopping.
    */
-  async publish(name: string): Promise<PublishedFile> {
+  async publish(name: string, reach?: Reach): Promise<PublishedFile> {
     if (this.#stopped) throw new Stopping()
     const known = this.#entries.get(name)
+    if (reach) this.show([name], reach)
     if (known?.job && known.done) {
       known.job.wanted = true
+      known.job.reach = reach ?? known.job.reach
       return await known.done
     }
     checkName(name)
     if (!known && this.#entries.size >= this.#maxFiles) throw new TooManyFiles()
     const entry = known ?? newEntry(name, 'preparing')
     this.#entries.set(name, entry)
-    return await this.#begin(entry, true)
+    return await this.#begin(entry, true, reach)
   }
 
   /**
@@ -105,9 +114,28 @@ export class Published {
     return this.#clear([...this.#entries.keys()])
   }
 
-  /** Only those that may be served; a live view, its objects are the same ones as long as a file stays as it is. */
-  files(): ReadonlyMap<string, PublishedFile> {
-    return this.#shelf.files
+  /** Only those that may be served to who looks from there; a live view, its objects are the same ones as long as a file stays as it is. */
+  files(from: Reach = 'computer'): ReadonlyMap<string, PublishedFile> {
+    return this.#shelf.seenFrom(from)
+  }
+
+  /**
+   * Show published files to more, or to fewer. On disk when it returns.
+   * @returns the names whose reach is another one now.
+   */
+  show(names: readonly string[], reach: Reach): readonly string[] {
+    const changed = shownAnew(this.#entries, names, reach)
+    if (changed.length === 0) return []
+    const keep = (): void => this.#state.published.put(changed.map(({ file }) => file))
+    // Fewer: out of sight first, whatever the disk does then. More: only what is kept.
+    if (reach === 'network') keep()
+    for (const { entry, file } of changed) {
+      entry.file = file
+      if (entry.state === 'published') this.#shelf.put(file)
+    }
+    this.#tell()
+    if (reach === 'computer') keep()
+    return changed.map(({ file }) => file.name)
   }
 
   stateOf(name: string): FileStatus {
@@ -135,20 +163,8 @@ export class Published {
    * @throws NotPublished; FileChanged when the disk has something else than what was published.
    */
   async open(name: string): Promise<ServedFile> {
-    const entry = this.#entries.get(name)
-    if (entry?.state === 'changed') throw new FileChanged()
-    if (entry?.state !== 'published' || !entry.file || !entry.stamp) throw new NotPublished()
-    const { file, stamp } = entry
-    return await openServed(this.#home, file, stamp, {
-      stillPublished: () => {
-        if (this.#shelf.files.get(name) === file) return
-        throw this.#entries.get(name)?.state === 'changed' ? new FileChanged() : new NotPublished()
-      },
-      onChanged: () => {
-        // Published anew meanwhile: then it is this reader who is late.
-        if (this.#shelf.files.get(name) === file && entry.stamp === stamp) this.#withdraw(entry)
-      },
-    })
+    const [home, entries, shelf] = [this.#home, this.#entries, this.#shelf]
+    return await openPublished(name, { home, entries, shelf, withdraw: (entry) => this.#withdraw(entry) })
   }
 
   /**
@@ -169,7 +185,7 @@ export class Published {
   #compare(entry: Entry, stamp: Stamp | undefined): boolean {
     const { seen } = entry
     entry.seen = stamp
-    if (stamp && entry.file && this.#fits(entry, stamp)) {
+    if (stamp && entry.file && this.#contents.fits(entry, stamp)) {
       if (entry.state === 'published') return false
       this.#serve(entry, entry.file, stamp)
       return true
@@ -186,15 +202,8 @@ export class Published {
     return false
   }
 
-  /** Without a stamp of this run the cache answers, which knows what was hashed in an earlier one. */
-  #fits(entry: Entry, stamp: Stamp): boolean {
-    if (entry.stamp) return sameStamp(entry.stamp, stamp)
-    const cached = this.#contents.cached(entry.name, stamp)
-    return cached !== undefined && sameContent(cached, entry.file)
-  }
-
-  #begin(entry: Entry, wanted: boolean): Promise<PublishedFile> {
-    const job = newJob(wanted, this.#now())
+  #begin(entry: Entry, wanted: boolean, reach?: Reach): Promise<PublishedFile> {
+    const job = newJob(wanted, this.#now(), reach)
     entry.job = job
     // One that is published stays so until the disk is found to differ.
     if (entry.state !== 'published') entry.state = 'preparing'
@@ -231,29 +240,28 @@ export class Published {
   async #contentOf(entry: Entry, job: Job): Promise<Hashed> {
     const { stamp } = await this.#home.stat(entry.name)
     job.abort.signal.throwIfAborted()
-    if (entry.state === 'published' && entry.file && this.#fits(entry, stamp)) return { ...entry.file, stamp }
+    if (entry.state === 'published' && entry.file && this.#contents.fits(entry, stamp)) return { ...entry.file, stamp }
     this.#withdraw(entry)
     const cached = this.#contents.cached(entry.name, stamp)
     if (cached) return cached
     return await this.#contents.read(entry.name, {
-      onProgress: (doneBytes, totalBytes) => this.#progress(job, doneBytes, totalBytes),
+      onProgress: this.#progress(job),
       urgent: () => job.wanted,
       signal: job.abort.signal,
     })
   }
 
   /** Other content than before: only what the person asked for takes its place. */
-  #renewed({ name }: Entry, job: Job, { size, hash, root }: Hashed): PublishedFile {
+  #renewed({ name, file: before }: Entry, job: Job, { size, hash, root }: Hashed): PublishedFile {
     if (!job.wanted) throw new FileChanged()
-    const file = Object.freeze({ name, size, hash, root, publishedMs: this.#now() })
+    const reach = before?.reach ?? job.reach ?? this.#usual()
+    const file = Object.freeze({ name, size, hash, root, publishedMs: this.#now(), reach })
     this.#state.published.put([file])
     return file
   }
 
   #serve(entry: Entry, file: PublishedFile, stamp: Stamp): void {
-    entry.state = 'published'
-    entry.stamp = stamp
-    entry.tried = undefined
+    Object.assign(entry, { state: 'published', stamp, tried: undefined })
     this.#shelf.put(file)
   }
 
@@ -280,15 +288,6 @@ export class Published {
     } finally {
       this.#tell()
     }
-  }
-
-  #progress(job: Job, doneBytes: number, totalBytes: number): void {
-    job.doneBytes = doneBytes
-    job.totalBytes = totalBytes
-    const nowMs = performance.now()
-    if (nowMs - this.#progressToldMs < PROGRESS_TOLD_EVERY_MS) return
-    this.#progressToldMs = nowMs
-    this.#tell()
   }
 
   #tell(): void {

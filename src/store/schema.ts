@@ -36,6 +36,8 @@ const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [
         givers TEXT NOT NULL, layer BLOB, map BLOB, clean INTEGER NOT NULL DEFAULT 0
       ) STRICT;
     `),
+  // Index 3, version 4: how far each published file is seen. So far there was nobody but this computer to see any.
+  (database) => database.exec("ALTER TABLE published ADD COLUMN reach TEXT NOT NULL DEFAULT 'computer'"),
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.length

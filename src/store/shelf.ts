@@ -1,17 +1,22 @@
 /** The files that may be served now, found by name, root and hash. */
 import type { PublishedFile } from './entry.ts'
+import type { Reach } from './reach.ts'
 
 export class Shelf {
   readonly #byName = new Map<string, PublishedFile>()
+  /** Those of #byName that the network sees, in the same order. */
+  readonly #onNetwork = new Map<string, PublishedFile>()
   readonly #byContent = new Map<string, Set<PublishedFile>>()
 
-  get files(): ReadonlyMap<string, PublishedFile> {
-    return this.#byName
+  /** @param from - who looks */
+  seenFrom(from: Reach): ReadonlyMap<string, PublishedFile> {
+    return from === 'computer' ? this.#byName : this.#onNetwork
   }
 
   put(file: PublishedFile): void {
     this.remove(file.name)
     this.#byName.set(file.name, file)
+    if (file.reach === 'network') this.#onNetwork.set(file.name, file)
     for (const key of keysOf(file)) {
       const files = this.#byContent.get(key) ?? new Set()
       this.#byContent.set(key, files.add(file))
@@ -23,6 +28,7 @@ export class Shelf {
     const file = this.#byName.get(name)
     if (!file) return false
     this.#byName.delete(name)
+    this.#onNetwork.delete(name)
     for (const key of keysOf(file)) {
       const files = this.#byContent.get(key)
       files?.delete(file)

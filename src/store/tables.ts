@@ -1,5 +1,6 @@
 /** Reading and writing the tables of the state. Only state.ts makes these; the rest of the program gets them from there. */
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
+import { isReach, type Reach } from './reach.ts'
 import { formatStamp, parseStamp, type Stamp } from './stamp.ts'
 
 /** Cached hashes that are kept; beyond it the oldest go at the next start. */
@@ -18,6 +19,7 @@ export interface PublishedRecord {
   readonly hash: string
   readonly root: string
   readonly publishedMs: number
+  readonly reach: Reach
 }
 
 /** What a file's content hashed to while it had this stamp. */
@@ -76,10 +78,10 @@ export interface PeerStore {
 
 export const publishedStore = (database: DatabaseSync, change: Change): PublishedStore => {
   const all = database.prepare(
-    `SELECT name, size, hash, root, published_ms FROM published WHERE size ${SANE} AND published_ms ${SANE} ORDER BY rowid`,
+    `SELECT name, size, hash, root, published_ms, reach FROM published WHERE size ${SANE} AND published_ms ${SANE} ORDER BY rowid`,
   )
   const put = database.prepare(
-    'INSERT OR REPLACE INTO published (name, size, hash, root, published_ms) VALUES (?, ?, ?, ?, ?)',
+    'INSERT OR REPLACE INTO published (name, size, hash, root, published_ms, reach) VALUES (?, ?, ?, ?, ?, ?)',
   )
   const remove = database.prepare('DELETE FROM published WHERE name = ?')
   return {
@@ -90,10 +92,13 @@ export const publishedStore = (database: DatabaseSync, change: Change): Publishe
         hash: text(row.hash),
         root: text(row.root),
         publishedMs: number(row.published_ms),
+        // What nobody can read is not shown to more people than the fewest.
+        reach: isReach(row.reach) ? row.reach : 'computer',
       })),
     put: (records) =>
       change('durable', () => {
-        for (const { name, size, hash, root, publishedMs } of records) put.run(name, size, hash, root, publishedMs)
+        for (const { name, size, hash, root, publishedMs, reach } of records)
+          put.run(name, size, hash, root, publishedMs, reach)
       }),
     remove: (names) =>
       change('durable', () => {

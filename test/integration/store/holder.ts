@@ -21,7 +21,7 @@ const changeState = async (folder: string): Promise<void> => {
   const begin = Number(state.note('round') ?? 0)
   for (let round = begin + 1; ; round++) {
     const file = { name: `file ${round}`, size: round, hash: HASH, root: HASH }
-    state.published.put([{ ...file, publishedMs: round }])
+    state.published.put([{ ...file, publishedMs: round, reach: 'computer' as const }])
     if (round % 3 === 0) state.published.remove([`file ${round - 1}`])
     state.setNote('round', String(round))
     say(`epoch ${state.nextEpoch()}`)
@@ -75,7 +75,7 @@ const fill = async (folder: string): Promise<void> => {
   const state = await openState(join(folder, '.portmesh'))
   const { files } = await home.walk()
   say(`files ${files.map(({ name }) => name).sort()}`)
-  const record = { name: 'small', size: 1, hash: HASH, root: HASH, publishedMs: 1 }
+  const record = { name: 'small', size: 1, hash: HASH, root: HASH, publishedMs: 1, reach: 'computer' as const }
   await attempt('state', () => {
     for (let i = 0; ; i++) state.published.put([{ ...record, name: 'x'.repeat(200) + i }])
   })

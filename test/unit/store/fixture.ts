@@ -6,6 +6,7 @@ import { News } from '../../../src/news.ts'
 import { Hasher } from '../../../src/store/hash.ts'
 import { Home } from '../../../src/store/home.ts'
 import { Published } from '../../../src/store/published.ts'
+import type { Reach } from '../../../src/store/reach.ts'
 import { openState, type State } from '../../../src/store/state.ts'
 import { WorkerPool } from '../../../src/workers.ts'
 import { tempDir } from '../../helpers/process.ts'
@@ -27,6 +28,7 @@ export interface Store {
 export interface StoreOptions {
   readonly folder?: string
   readonly maxFiles?: number
+  readonly usualReach?: () => Reach
   readonly now?: () => number
 }
 

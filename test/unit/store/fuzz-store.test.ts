@@ -191,7 +191,14 @@ test('a damaged store is begun anew or refused in a sentence, and never half rea
   const made = await openState(folder)
   const names = Array.from({ length: 200 }, (_, at) => `file ${at}`)
   made.published.put(
-    names.map((name) => ({ name, size: 1, hash: 'a'.repeat(64), root: 'b'.repeat(64), publishedMs: 1 })),
+    names.map((name) => ({
+      name,
+      size: 1,
+      hash: 'a'.repeat(64),
+      root: 'b'.repeat(64),
+      publishedMs: 1,
+      reach: 'computer' as const,
+    })),
   )
   made.close()
   const whole = await readFile(join(folder, 'state.db'))

@@ -4,6 +4,7 @@ import { mkdir, open, rename, rm, symlink, truncate, utimes, writeFile } from 'n
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
+import type { Reach } from '../../../src/store/reach.ts'
 import { codeOf, put, type Store, startStore, until, vectorContent } from './fixture.ts'
 
 const sha256 = (content: string | Uint8Array): string => createHash('sha256').update(content).digest('hex')
@@ -36,7 +37,12 @@ describe('publishing', () => {
     await put(store.folder, 'album/01.flac', content)
     expect(store.published.stateOf('album/01.flac')).toEqual({ name: 'album/01.flac', state: 'private' })
     const file = await store.published.publish('album/01.flac')
-    expect(file).toMatchObject({ name: 'album/01.flac', size: 40_000, publishedMs: 1_800_000_000_123 })
+    expect(file).toMatchObject({
+      name: 'album/01.flac',
+      size: 40_000,
+      publishedMs: 1_800_000_000_123,
+      reach: 'computer' as const,
+    })
     expect(file.hash).toBe(sha256(content))
     expect(store.published.files().get('album/01.flac')).toBe(file)
     expect(store.published.byRoot(file.root)).toEqual([file])
@@ -425,7 +431,9 @@ describe('looking after the published files', () => {
       )
     }
     const hash = sha256('')
-    store.state.published.put(names.map((name) => ({ name, size: 0, hash, root: hash, publishedMs: 1 })))
+    store.state.published.put(
+      names.map((name) => ({ name, size: 0, hash, root: hash, publishedMs: 1, reach: 'computer' as const })),
+    )
     for await (const [name, stamp] of store.home.stamps(names)) {
       if (stamp) store.state.cache.put([{ name, stamp, hash, root: hash }])
     }
@@ -541,5 +549,26 @@ describe('a restart', () => {
     expect(file.hash).not.toBe(store.published.stateOf('large').file?.hash)
     expect(again.published.files().get('large')).toBe(file)
     expect(again.state.published.all()).toEqual([file])
+  })
+})
+
+describe('how far a file is seen', () => {
+  test('is the usual at first, changes by a word, and survives a new content and a restart', async () => {
+    let usual: Reach = 'computer'
+    const store = await startStore({ usualReach: () => usual })
+    await put(store.folder, 'a', '1')
+    await put(store.folder, 'b', '2')
+    expect((await store.published.publish('a')).reach).toBe('computer')
+    usual = 'network'
+    expect((await store.published.publish('b')).reach).toBe('network')
+    expect([...store.published.files('network').keys()]).toEqual(['b'])
+    expect([...store.published.files().keys()]).toEqual(['a', 'b'])
+    expect(store.published.show(['a', 'b', 'none'], 'network')).toEqual(['a'])
+    expect([...store.published.files('network').keys()].sort()).toEqual(['a', 'b'])
+    expect(store.published.show(['b'], 'computer')).toEqual(['b'])
+    await put(store.folder, 'b', 'two')
+    expect((await store.published.publish('b')).reach).toBe('computer')
+    const { published } = await store.restart()
+    expect([...published.files('network').keys()]).toEqual(['a'])
   })
 })

@@ -76,8 +76,18 @@ test('remembers what was published, with any name a disk can have', async () => 
     'é',
     'e\u0301',
   ]
-  const records = names.map((name, size) => ({ name, size, hash: HASH, root: ROOT, publishedMs: 1.8e12 }))
-  state.published.put([...records, { name: 'huge', size: 2 ** 52, hash: HASH, root: ROOT, publishedMs: 1 }])
+  const records = names.map((name, size) => ({
+    name,
+    size,
+    hash: HASH,
+    root: ROOT,
+    publishedMs: 1.8e12,
+    reach: 'computer' as const,
+  }))
+  state.published.put([
+    ...records,
+    { name: 'huge', size: 2 ** 52, hash: HASH, root: ROOT, publishedMs: 1, reach: 'computer' as const },
+  ])
   state.published.remove(['huge', 'never there'])
   state.close()
   expect((await opened(folder)).published.all()).toEqual(records)
