@@ -1,20 +1,14 @@
 /** A home and a port for this node. A home belongs to one process, a port to whoever binds it first: both are taken by trying. */
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { createServer, type RequestListener, type Server } from 'node:http'
+import type { RequestListener, Server } from 'node:http'
 import { join } from 'node:path'
 import type { Config } from './config.ts'
 import { CannotStart, HomeInUse } from './errors.ts'
-import { SERVER_KEEP_ALIVE_MS } from './protocol/constants.ts'
+import { limitedServer, listenAt } from './http-server.ts'
 import { openState, type State } from './store/state.ts'
 
 /** A node that is just ending frees its home within this time. */
 const HOME_WAIT_MS = 3_000
-const HEADERS_TIMEOUT_MS = 10_000
-/** How often Node looks for slow heads; its default of 30 s would let them stay that much longer. */
-const CHECK_EVERY_MS = 1_000
-const MAX_CONNECTIONS = 512
-const MAX_HEADER_BYTES = 16 * 1024
 
 export interface Claim {
   readonly home: string
@@ -81,25 +75,12 @@ const holdFree = async (home: string): Promise<Held | undefined> => {
 /** Undefined when the port is taken, or not for us. */
 const bind = async (port: number): Promise<Bound | undefined> => {
   const ready = Promise.withResolvers<RequestListener>()
-  const options = {
-    keepAliveTimeout: SERVER_KEEP_ALIVE_MS,
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: 0,
-    connectionsCheckingInterval: CHECK_EVERY_MS,
-    maxHeaderSize: MAX_HEADER_BYTES,
-  }
   // A port answers the others' probes as soon as it is bound; one that stays silent would be taken for a stopped node.
-  const server = createServer(options, (request, response) => {
+  const server = limitedServer((request, response) => {
     void ready.promise.then((handler) => handler(request, response))
   })
-  server.maxConnections = MAX_CONNECTIONS
   try {
-    server.listen({ port, host: '127.0.0.1', exclusive: true })
-    await once(server, 'listening')
-    // Without a free descriptor a connection cannot be taken: that ends the connection, not the node.
-    server.on('error', () => {})
-    // When all places are taken, those who only wait make room: 512 idle visitors must not lock everybody out.
-    server.on('drop', () => server.closeIdleConnections())
+    await listenAt(server, '127.0.0.1', port)
     return { server, handleWith: ready.resolve }
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
