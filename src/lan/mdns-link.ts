@@ -15,8 +15,12 @@ const MAX_BYTES = 9_000
 const HEADER_BYTES = 12
 /** Records, and questions, of one message: each may cost a hundred labels to read. */
 const MAX_RECORDS = 64
-/** Messages that are read in one second, the worst of which costs one or two milliseconds; of more nodes we hear when they speak again. */
-const MAX_A_SECOND = 128
+/**
+ * Messages that are read in one second, of everybody and of one address; the worst costs one or two milliseconds. Whoever is not
+ * heard is heard when it speaks again.
+ */
+const MAX_A_SECOND = 256
+const MAX_OF_ONE = 32
 /** In every message of ours, and never compressed away where it stands first. What is about other services is not even read. */
 const MARK = 'portmesh'
 /** Networks that nobody outside can lead us to (RFC 1918, 3927, 4193): a reflector between two of them passes announcements on. */
@@ -58,6 +62,7 @@ export class MdnsLink {
   #error: string | undefined
   #second = 0
   #inSecond = 0
+  readonly #bySource = new Map<string, number>()
 
   constructor(name: string, family: LanAddress['family'], onPacket: OnPacket) {
     this.name = name
@@ -153,7 +158,7 @@ export class MdnsLink {
     const source = spell(address)
     if (!this.#isFromHere(source, address)) return
     if (!this.#own.has(source)) this.#heard += 1
-    if (!isWorthReading(bytes) || !this.#mayRead()) return
+    if (!isWorthReading(bytes) || !this.#mayRead(source)) return
     let packet: DecodedPacket
     try {
       packet = decode(bytes)
@@ -169,12 +174,18 @@ export class MdnsLink {
     return this.#onLink.check(source, source.includes(':') ? 'ipv6' : 'ipv4')
   }
 
-  #mayRead(): boolean {
+  #mayRead(source: string): boolean {
     const second = Math.floor(performance.now() / 1_000)
-    if (second !== this.#second) this.#inSecond = 0
-    this.#second = second
+    if (second !== this.#second) {
+      this.#second = second
+      this.#inSecond = 0
+      this.#bySource.clear()
+    }
+    const ofOne = (this.#bySource.get(source) ?? 0) + 1
+    if (ofOne > MAX_OF_ONE || this.#inSecond >= MAX_A_SECOND) return false
+    this.#bySource.set(source, ofOne)
     this.#inSecond += 1
-    return this.#inSecond <= MAX_A_SECOND
+    return true
   }
 
   #note(error: unknown): void {
