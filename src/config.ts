@@ -2,6 +2,7 @@
 import { readFile, rename } from 'node:fs/promises'
 import { basename, isAbsolute, join, resolve, sep } from 'node:path'
 import { CannotStart, WrongUse } from './errors.ts'
+import { LIMIT_NAMES, type Limits, limitsIn, parseLimit, UNLIMITED, whyNotLimit } from './rate-words.ts'
 
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -18,8 +19,10 @@ export interface Config {
   /** Pause between two rounds of the keep-alive loop. */
   readonly intervalMs: number
   readonly logLevel: LogLevel
+  /** Bytes a second to and from other computers; 0 is no limit. */
+  readonly limits: Limits
   /** What an option or the environment decided: settings.json does not change it (see `withSettings`). */
-  readonly fixed: { readonly name: boolean; readonly interval: boolean }
+  readonly fixed: { readonly name: boolean; readonly interval: boolean; readonly limits: Partial<Limits> }
 }
 
 /** Options of the command line as they were typed; numbers are checked here, together with those of the environment. */
@@ -29,12 +32,17 @@ export interface Options {
   readonly name?: string | undefined
   readonly interval?: string | undefined
   readonly logLevel?: string | undefined
+  readonly up?: string | undefined
+  readonly down?: string | undefined
+  readonly upPeer?: string | undefined
+  readonly downPeer?: string | undefined
 }
 
 /** What the page's switches write into `<home>/.portmesh/settings.json`. */
 export interface Settings {
   readonly name?: string
   readonly intervalMs?: number
+  readonly limits?: Partial<Limits>
   /** What is wrong with the file, in words; then nothing of it is used. */
   readonly damage?: string
 }
@@ -59,6 +67,10 @@ export const ENVIRONMENT = {
   name: 'PORTMESH_NAME',
   interval: 'PORTMESH_INTERVAL',
   logLevel: 'PORTMESH_LOG_LEVEL',
+  up: 'PORTMESH_UP',
+  down: 'PORTMESH_DOWN',
+  upPeer: 'PORTMESH_UP_PEER',
+  downPeer: 'PORTMESH_DOWN_PEER',
 } as const satisfies Record<keyof Options, string>
 
 export const DEFAULT_INTERVAL_MS = 10_000
@@ -90,6 +102,9 @@ export const resolveConfig = (surroundings: Surroundings): Config => {
   const name = given('name')
   const interval = given('interval')
   const logLevel = given('logLevel')
+  const limits: Partial<Limits> = Object.fromEntries(
+    LIMIT_NAMES.flatMap((key) => [given(key)].flatMap((found) => (found ? [[key, limitOf(found)]] : []))),
+  )
   return {
     portsFile: path('ports') ?? join(base, 'ports.txt'),
     home: path('files'),
@@ -97,7 +112,8 @@ export const resolveConfig = (surroundings: Surroundings): Config => {
     name: name ? nameOf(name) : defaultName(surroundings.user, surroundings.host),
     intervalMs: interval ? intervalOf(interval) : DEFAULT_INTERVAL_MS,
     logLevel: logLevel ? logLevelOf(logLevel) : DEFAULT_LOG_LEVEL,
-    fixed: { name: name !== undefined, interval: interval !== undefined },
+    limits: { ...UNLIMITED, ...limits },
+    fixed: { name: name !== undefined, interval: interval !== undefined, limits },
   }
 }
 
@@ -113,6 +129,7 @@ export const withSettings = async (config: Config, home: string, notices: string
     ...config,
     name: config.fixed.name ? config.name : (settings.name ?? config.name),
     intervalMs: config.fixed.interval ? config.intervalMs : (settings.intervalMs ?? config.intervalMs),
+    limits: { ...config.limits, ...settings.limits, ...config.fixed.limits },
   }
 }
 
@@ -120,7 +137,7 @@ export const withSettings = async (config: Config, home: string, notices: string
 export const settingsFile = (home: string): string => join(home, '.portmesh', 'settings.json')
 
 /**
- * Read `<home>/.portmesh/settings.json`: `{ "name": text, "interval": seconds }`, each optional; unknown keys are left alone.
+ * Read `<home>/.portmesh/settings.json`: `{ "name": text, "interval": seconds, "up": bytes a second, .. }`, each optional; unknown keys are left alone.
  * @returns an empty object when there is no such file; `damage` and nothing else when it is not what it should be.
  * @throws CannotStart naming file and reason when it cannot be read: that says nothing about what is in it.
  */
@@ -153,7 +170,10 @@ const parseSettings = (text: string): Settings => {
         ? whyNotInterval(interval * 1_000)
         : 'it is not a number'
   if (badInterval) return { damage: `"interval": ${badInterval}` }
+  const limits = limitsIn(value)
+  if ('damage' in limits) return limits
   return {
+    ...(Object.keys(limits).length > 0 ? { limits } : {}),
     ...(typeof name === 'string' ? { name: tidyName(name) } : {}),
     ...(typeof interval === 'number' ? { intervalMs: Math.round(interval * 1_000) } : {}),
   }
@@ -212,7 +232,8 @@ interface Given {
 
 /** An empty variable counts as not set: that is how many shells unset one. */
 const pick = (option: string | undefined, variable: string | undefined, key: keyof Options): Given | undefined => {
-  if (option !== undefined) return { value: option, from: key === 'logLevel' ? '--log-level' : `--${key}` }
+  if (option !== undefined)
+    return { value: option, from: `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}` }
   return variable ? { value: variable, from: ENVIRONMENT[key] } : undefined
 }
 
@@ -241,6 +262,13 @@ const intervalOf = ({ value, from }: Given): number => {
   const reason = whyNotInterval(milliseconds)
   if (reason) throw new WrongUse(`${from} ${JSON.stringify(value)} cannot be used: ${reason}`)
   return milliseconds
+}
+
+const limitOf = ({ value, from }: Given): number => {
+  const limit = parseLimit(value)
+  const reason = whyNotLimit(limit)
+  if (reason) throw new WrongUse(`${from} ${JSON.stringify(value)} cannot be used: ${reason}`)
+  return limit
 }
 
 const logLevelOf = ({ value, from }: Given): LogLevel => {

@@ -21,6 +21,10 @@ const VALUES = {
   name: 'NAME',
   interval: 'SECONDS',
   'log-level': 'LEVEL',
+  up: 'BYTES',
+  down: 'BYTES',
+  'up-peer': 'BYTES',
+  'down-peer': 'BYTES',
 } as const
 const COMMANDS: readonly string[] = ['start', 'mesh', 'help']
 
@@ -44,6 +48,10 @@ export const parseCommand = (argv: readonly string[], env: Environment = {}): Co
     name: values.get('name'),
     interval: values.get('interval'),
     logLevel: values.get('log-level'),
+    up: values.get('up'),
+    down: values.get('down'),
+    upPeer: values.get('up-peer'),
+    downPeer: values.get('down-peer'),
   }
   if (command === 'mesh') {
     const [count, ...tooMuch] = rest

@@ -8,6 +8,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { type Claim, claim } from '../../src/claim.ts'
 import type { Config } from '../../src/config.ts'
 import { CannotStart, HomeInUse } from '../../src/errors.ts'
+import { UNLIMITED } from '../../src/rate-words.ts'
 import { freePorts, tempDir } from '../helpers/process.ts'
 
 const configOf = async (home?: string): Promise<Config> => ({
@@ -17,7 +18,8 @@ const configOf = async (home?: string): Promise<Config> => ({
   name: 'Ana',
   intervalMs: 1_000,
   logLevel: 'silent',
-  fixed: { name: false, interval: false },
+  limits: UNLIMITED,
+  fixed: { name: false, interval: false, limits: {} },
 })
 
 const end = ({ server, state }: Claim): void => {

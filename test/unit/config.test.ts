@@ -37,7 +37,8 @@ describe('defaults', () => {
       name: 'ana’s laptop',
       intervalMs: 10_000,
       logLevel: 'warn',
-      fixed: { name: false, interval: false },
+      limits: { up: 0, down: 0, upPeer: 0, downPeer: 0 },
+      fixed: { name: false, interval: false, limits: {} },
     })
   })
 
@@ -53,7 +54,7 @@ describe('precedence', () => {
   it('takes the environment over the defaults', () => {
     const found = resolveConfig(around({ env }))
     expect(found).toMatchObject({ name: 'of the environment', intervalMs: 3_000, logLevel: 'info' })
-    expect(found.fixed).toEqual({ name: true, interval: true })
+    expect(found.fixed).toEqual({ name: true, interval: true, limits: {} })
   })
 
   it('takes an option over the environment', () => {
@@ -241,3 +242,39 @@ const homeWith = async (settings: string): Promise<string> => {
   await writeFile(settingsFile(home), settings)
   return home
 }
+
+describe('limits', () => {
+  it('are read as a person writes them, from options and the environment', () => {
+    const env = { PORTMESH_UP: '50k', PORTMESH_DOWN: '2000000', PORTMESH_UP_PEER: '0' }
+    const options = { up: '1.5M', downPeer: '1g' }
+    const { limits, fixed } = resolveConfig(around({ env, options }))
+    expect(limits).toEqual({ up: 1_500_000, down: 2_000_000, upPeer: 0, downPeer: 1_000_000_000 })
+    expect(fixed.limits).toEqual(limits)
+  })
+
+  it.each(['', '49k', '49999', '-1', '1e6', '500 k', '10MB', '10M/s', 'much', '9999999G', '50.0001'])(
+    'end the start in a sentence when they are %j',
+    (value) => {
+      if (value === '') expect(withOptions({}).limits.up).toBe(0)
+      else
+        expect(() => withOptions({ upPeer: value })).toThrow(
+          `--up-peer ${JSON.stringify(value)} cannot be used: it is a number of bytes a second like 500k or 10M, at least 50k, or 0 for no limit`,
+        )
+    },
+  )
+
+  it('come from settings.json as numbers or text, below an option', async () => {
+    const home = await homeWith(JSON.stringify({ up: 60_000, down: '70k', upPeer: '1M', other: 1 }))
+    const config = await withSettings(withOptions({ down: '1M' }), home, [])
+    expect(config.limits).toEqual({ up: 60_000, down: 1_000_000, upPeer: 1_000_000, downPeer: 0 })
+  })
+
+  it.each([{ up: -1 }, { down: '1 MB' }, { upPeer: null }, { downPeer: [] }, { up: 1e13 }])(
+    'that are none are damage: %j',
+    async (value) => {
+      expect((await readSettings(await homeWith(JSON.stringify(value)))).damage).toMatch(
+        /^"\w+": it is a number of bytes/,
+      )
+    },
+  )
+})
