@@ -10,7 +10,7 @@ import { leavesOf } from './leaves.ts'
 const PARTS = 4
 
 /** Requests that wait for a connection, and answers that come. */
-const running = new Map<number, { readonly stop: () => void; readonly taken: () => void }>()
+const running = new Map<number, { readonly stop: () => void; readonly taken: () => void; readonly on: () => void }>()
 const lines = new Lines((address) => tell({ kind: 'lost', address }))
 
 const tell = (message: FromLane, transfer: readonly ArrayBuffer[] = []): void =>
@@ -19,6 +19,7 @@ const tell = (message: FromLane, transfer: readonly ArrayBuffer[] = []): void =>
 parentPort?.on('message', (message: ToLane) => {
   if (message.kind === 'ask') ask(message.id, message.asked)
   else if (message.kind === 'taken') running.get(message.id)?.taken()
+  else if (message.kind === 'on') running.get(message.id)?.on()
   else {
     running.get(message.id)?.stop()
     running.delete(message.id)
@@ -38,6 +39,7 @@ const ask = (id: number, asked: LaneAsked): void => {
         const leaves = leavesOf(whole, bytes)
         tell({ kind: 'frame', id, parts: whole, bytes, leaves, received }, [...buffers, leaves.buffer])
       },
+      held: (bytes) => tell({ kind: 'held', id, bytes }),
       progress: (received) => tell({ kind: 'progress', id, received }),
       end: (end, then) => {
         running.delete(id)
@@ -46,10 +48,10 @@ const ask = (id: number, asked: LaneAsked): void => {
         tell({ kind: 'end', id, end })
       },
     })
-    running.set(id, { stop: () => answer.stop(), taken: () => answer.taken() })
+    running.set(id, { stop: () => answer.stop(), taken: () => answer.taken(), on: () => answer.on() })
     answer.begin()
   })
-  if (!running.has(id)) running.set(id, { stop: leave, taken: () => {} })
+  if (!running.has(id)) running.set(id, { stop: leave, taken: () => {}, on: () => {} })
 }
 
 /** Parts that can be handed to the other thread without a copy. */
