@@ -12,6 +12,7 @@ import type { WorkerPool } from '../workers.ts'
 import { type Holder, isFarewell } from './following.ts'
 import { gather } from './gather.ts'
 import { Sink } from './sink.ts'
+import type { OrderLimits } from './swarm.ts'
 import { layerFits } from './tree.ts'
 
 /** Who has not told the tree after so long is not waited for alone. */
@@ -39,6 +40,8 @@ export interface FetchTask {
 
 /** What a fetch needs of others. */
 export interface FetchDeps {
+  /** Requests that may run at the same time, in all and to one holder; as many as help when left out. */
+  readonly atOnce?: (() => OrderLimits) | undefined
   readonly client: ContentClient
   readonly place: Place
   readonly pool: WorkerPool

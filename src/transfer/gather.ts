@@ -30,7 +30,7 @@ export interface Gathering {
 
 export const gather = (
   content: Content,
-  { client, publishers, at }: FetchDeps,
+  { client, publishers, at, atOnce }: FetchDeps,
   events: FetchEvents,
   signal: AbortSignal,
 ): Gathering => {
@@ -38,6 +38,8 @@ export const gather = (
   const end = new AbortController()
   const over = AbortSignal.any([signal, end.signal])
   const running = new Map<number, { readonly holder: string; readonly stop: AbortController }>()
+  /** Orders whose bytes wait because of us. */
+  const held = new Map<Order, Promise<void>>()
   /** Refusals of each holder since it gave something. */
   const refusals = new Map<string, number>()
   const asking = new Set<Promise<void>>()
@@ -95,6 +97,10 @@ export const gather = (
             events.received(holder, bytes)
           },
           frame: (parts, bytes, leaves) => filler.frame(parts, bytes, leaves),
+          held: (wait) => {
+            held.set(order, wait)
+            void wait.finally(() => held.get(order) === wait && held.delete(order))
+          },
         },
         stopped,
       )
@@ -102,6 +108,7 @@ export const gather = (
       if (!stop.signal.aborted && !over.aborted) failed(order.holder, error)
     } finally {
       await filler.end()
+      held.delete(order)
       swarm?.ended(order)
       running.delete(order.id)
       wake.ring()
@@ -140,7 +147,9 @@ export const gather = (
           over.throwIfAborted()
           following.look()
           const now = performance.now()
-          for (const order of current.orders(now)) {
+          // Whoever is slow because we hold it up is neither silent nor late.
+          for (const order of held.keys()) current.received(order, 0, now)
+          for (const order of current.orders(now, atOnce?.())) {
             const asked = ask(order, sink)
               .catch((error) => end.abort(error))
               .finally(() => asking.delete(asked))

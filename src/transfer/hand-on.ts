@@ -170,7 +170,12 @@ class RunReader {
     const { bytes } = runBytes(size, run)
     const into = new Uint8Array(bytes)
     const silent = new AbortController()
-    const timer = setTimeout(() => silent.abort(new NoHolder()), SILENT_MS)
+    let held = 0
+    const timer = setTimeout(() => {
+      // Whoever is slow because we hold it up is not silent.
+      if (held > 0) timer.refresh()
+      else silent.abort(new NoHolder())
+    }, SILENT_MS)
     let at = 0
     let first = run.first
     try {
@@ -191,6 +196,12 @@ class RunReader {
             return undefined
           },
           progress: () => void timer.refresh(),
+          held: (wait: Promise<void>) => {
+            held += 1
+            void wait.finally(() => {
+              held -= 1
+            })
+          },
         }
         await this.#client.pieces(holder, root, rest, sink, AbortSignal.any([signal, silent.signal]))
       }
