@@ -30,6 +30,8 @@ const MAX_SLICE_BYTES = 256 * 1024
 const LEAST_WAIT_MS = 2
 /** A stream that moves less is taken for a broken one sooner or later (PROTOCOL.md, "Transport": 64 KiB in 30 s, seen in writes of 256 KiB). */
 const STREAM_BYTES_PER_S = 32_000
+/** At 50 kB/s each of a dozen streams still moves twice of what has to move. */
+const LEAST_PEERS = 3
 /** Peers whose turn is remembered. */
 const MAX_LINES = 1024
 
@@ -121,9 +123,14 @@ export class Allowance {
   }
 
   /** Streams that can run at the same time and none of them looks broken; at least one. */
-  get streams(): Readonly<Rates> {
+  get streams(): Rates {
     const of = (rate: number): number => Math.max(1, Math.floor(rate / STREAM_BYTES_PER_S))
     return { all: of(this.#all.rate), each: Math.min(of(this.#all.rate), of(this.#each)) }
+  }
+
+  /** Peers that can be given to at the same time, a few streams each; some, so that nobody has it all. */
+  get peers(): number {
+    return Math.max(LEAST_PEERS, Math.floor((2 * this.#all.rate) / STREAM_BYTES_PER_S))
   }
 
   /** For the streams of one peer. */

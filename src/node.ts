@@ -7,6 +7,7 @@ import { buildApp } from './app.ts'
 import { toHex } from './bytes.ts'
 import { type Claim, claim } from './claim.ts'
 import { type Config, readPortsFile, withSettings } from './config.ts'
+import { isLoopback } from './connections.ts'
 import { sign, verify } from './crypto/identity.ts'
 import { Catalogue } from './dht/catalogue.ts'
 import { OwnRow } from './dht/row.ts'
@@ -24,11 +25,13 @@ import { Asker } from './peer/ask.ts'
 import { carryOver, PeerClient } from './peer/client.ts'
 import { ContentClient } from './peer/contents.ts'
 import { Reach } from './peer/reach.ts'
+import { Refusals } from './refusals.ts'
 import { Remember } from './remember.ts'
 import { arithmeticIn } from './session/arithmetic.ts'
 import { Initiator } from './session/initiate.ts'
 import { Responder } from './session/respond.ts'
 import { InSessions } from './session/sessions.ts'
+import { SettingsFile } from './settings.ts'
 import { sharingOf } from './sharing.ts'
 import { Hasher } from './store/hash.ts'
 import { Home } from './store/home.ts'
@@ -36,6 +39,7 @@ import { LayerMaker } from './store/layer-maker.ts'
 import { Place } from './store/place.ts'
 import { Published } from './store/published.ts'
 import { watchPublished } from './store/watch.ts'
+import { Traffic } from './traffic.ts'
 import { HandOver } from './transfer/hand-over.ts'
 import { serveFile } from './transfer/serve.ts'
 import { partialsOf } from './transfer/transfers.ts'
@@ -55,6 +59,8 @@ export interface NodeDeps {
   readonly print: (line: string) => void
   /** Says whether there is a desktop; without it nothing is opened. */
   readonly env?: Readonly<Record<string, string | undefined>>
+  /** Whether a host is this computer: what stays here is not limited. */
+  readonly isOwnAddress?: (host: string) => boolean
 }
 
 export interface Node {
@@ -70,14 +76,18 @@ export interface Node {
  * Claim a home and a port, and build the node; it answers from now on.
  * @throws CannotStart with a sentence for the terminal.
  */
-export const createNode = async (config: Config, { log, print, env = {} }: NodeDeps): Promise<Node> => {
+export const createNode = async (config: Config, deps: NodeDeps): Promise<Node> => {
+  const { log, print, env = {}, isOwnAddress = isLoopback } = deps
   const ports = parsePorts(await readPortsFile(config.portsFile), config.portsFile)
-  const claimed = await claim(config, ports.candidates)
+  const metrics = new Metrics()
+  const refusals = new Refusals({ metrics, log })
+  const onRefused = (reason: string): void => refusals.count(`connection_${reason}`)
+  const claimed = await claim(config, ports.candidates, { isOwnAddress, onRefused })
   log.toHome(claimed.home)
   try {
     const notices = [...claimed.state.notices]
     const settled = await withSettings(config, claimed.home, notices)
-    return await build(claimed, settled, ports, { log, print, env, notices })
+    return await build(claimed, settled, ports, { log, print, env, isOwnAddress, notices, metrics, refusals })
   } catch (error) {
     claimed.server.close()
     claimed.server.closeAllConnections()
@@ -87,15 +97,20 @@ export const createNode = async (config: Config, { log, print, env = {} }: NodeD
   }
 }
 
+interface BuildDeps extends Required<NodeDeps> {
+  readonly notices: readonly string[]
+  readonly metrics: Metrics
+  readonly refusals: Refusals
+}
+
 const build = async (
   { home: folder, state, port, server, handleWith }: Claim,
   config: Config,
   ports: ReturnType<typeof parsePorts>,
-  { log, print, env, notices }: Required<NodeDeps> & { readonly notices: readonly string[] },
+  { log, print, env, isOwnAddress, notices, metrics, refusals }: BuildDeps,
 ): Promise<Node> => {
   const ownAddress = `127.0.0.1:${port}`
   const news = new News()
-  const metrics = new Metrics()
   const stopping = new AbortController()
 
   // What lies on disk.
@@ -147,6 +162,7 @@ const build = async (
   })
   const initiator = new Initiator({ identity, arithmetic, carry: carryOver(reach), metrics })
   const client = new PeerClient(reach, initiator)
+  const traffic = new Traffic({ limits: config.limits, settings: new SettingsFile(folder), isOwnAddress })
   const others = [...ports.candidates.map((candidate) => `127.0.0.1:${candidate}`), ...ports.addresses]
   const keepAlive = new KeepAlive({
     client,
@@ -186,7 +202,8 @@ const build = async (
     table,
     catalogue,
     news,
-    client: new ContentClient(new Asker(reach, initiator)),
+    client: new ContentClient(new Asker(reach, initiator), traffic.fromAddress),
+    atOnce: () => traffic.down.streams,
     onTrouble: (what, error) => log.warn({ error }, what),
   })
   const app = await buildApp({
@@ -200,6 +217,10 @@ const build = async (
       onUpdate: (peerId, host, update) => keepAlive.heard(peerId, host, update),
       serve: async (name) => await serveFile(published, name),
       giving: sharing.giving,
+      isOwnAddress,
+      paceOf: traffic.toPeer,
+      peersAtOnce: () => traffic.up.peers,
+      refused: (code) => refusals.count(code),
     },
     user: {
       self: { id: ownId, name: config.name, port, address: ownAddress, home: folder, version: program.version },
@@ -212,6 +233,8 @@ const build = async (
       transfers: sharing.transfers,
       handOver: new HandOver({ env }),
       handOn: sharing.handOn,
+      traffic,
+      refusals: () => refusals.all(),
       onTrouble: (what, error) => log.warn({ error }, what),
       stopping: stopping.signal,
     },

@@ -39,8 +39,10 @@ export const formatLimit = (limit: number): string => {
   return String(limit)
 }
 
+type Found = Partial<Limits> & { readonly damage?: never }
+
 /** The limits in a foreign object, each a number or text as a person writes it; `damage` when one cannot be used. */
-export const limitsIn = (value: object): Partial<Limits> | { readonly damage: string } => {
+export const limitsIn = (value: object): Found | { readonly damage: string } => {
   const found: Partial<Record<LimitName, number>> = {}
   for (const [key, limit] of Object.entries(value)) {
     const name = LIMIT_NAMES.find((known) => known === key)

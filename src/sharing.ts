@@ -8,7 +8,7 @@ import type { LayerMaker } from './store/layer-maker.ts'
 import type { Place } from './store/place.ts'
 import type { Published, PublishedFile } from './store/published.ts'
 import type { State } from './store/state.ts'
-import type { Content } from './transfer/fetch.ts'
+import type { Content, FetchDeps } from './transfer/fetch.ts'
 import type { Holder } from './transfer/following.ts'
 import { Giving } from './transfer/giving.ts'
 import { type HandedOn, handOn } from './transfer/hand-on.ts'
@@ -27,6 +27,8 @@ export interface SharingDeps {
   readonly catalogue: Catalogue
   readonly news: News
   readonly client: ContentClient
+  /** Requests for pieces that may run at the same time. */
+  readonly atOnce?: FetchDeps['atOnce']
   readonly onTrouble: (what: string, error: unknown) => void
 }
 

@@ -31,6 +31,8 @@ export const ThisNode = Type.Object({
   nodes: Type.Object({ alive: Count, away: Count }),
   /** Contents on the mesh. */
   files: Count,
+  /** What was refused to others since the start, by code. */
+  refusals: Type.Record(Type.String(), Count),
 })
 export type ThisNode = Static<typeof ThisNode>
 

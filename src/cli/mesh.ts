@@ -177,7 +177,8 @@ const endMember = ({ child }: Member): void => {
   if (child.connected) child.disconnect()
 }
 
-const wordsOf = ({ ports, files, name, interval, logLevel }: Options): string[] =>
-  Object.entries({ ports, files, name, interval, 'log-level': logLevel }).flatMap(([key, value]) =>
-    value === undefined ? [] : [`--${key}=${value}`],
-  )
+const wordsOf = ({ ports, files, name, interval, logLevel, up, down, upPeer, downPeer }: Options): string[] =>
+  Object.entries({
+    ...{ ports, files, name, interval, 'log-level': logLevel },
+    ...{ up, down, 'up-peer': upPeer, 'down-peer': downPeer },
+  }).flatMap(([key, value]) => (value === undefined ? [] : [`--${key}=${value}`]))

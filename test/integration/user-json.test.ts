@@ -25,6 +25,7 @@ describe('for a program', () => {
       port: scope.port,
       address: `127.0.0.1:${scope.port}`,
       version: '0.0.0',
+      refusals: {},
       home: scope.home,
       nodes: { alive: 1, away: 1 },
       files: 1,

@@ -7,14 +7,17 @@ import Fastify from 'fastify'
 import { type Dispatcher, request } from 'undici'
 import { onTestFinished } from 'vitest'
 import { toB64u } from '../../src/bytes.ts'
+import { isLoopback } from '../../src/connections.ts'
 import { Catalogue } from '../../src/dht/catalogue.ts'
 import type { SharedFile } from '../../src/dht/digest.ts'
 import { OwnRow } from '../../src/dht/row.ts'
 import { PeerTable } from '../../src/dht/table.ts'
 import { NotFound } from '../../src/errors.ts'
 import { News } from '../../src/news.ts'
+import { UNLIMITED } from '../../src/rate-words.ts'
 import type { UserDeps } from '../../src/routes/user/deps.ts'
 import { answerUserError, userRoutes } from '../../src/routes/user/index.ts'
+import { SettingsFile } from '../../src/settings.ts'
 import { sharingOf } from '../../src/sharing.ts'
 import { Hasher } from '../../src/store/hash.ts'
 import { Home } from '../../src/store/home.ts'
@@ -22,6 +25,7 @@ import { LayerMaker } from '../../src/store/layer-maker.ts'
 import { Place } from '../../src/store/place.ts'
 import { Published } from '../../src/store/published.ts'
 import { openState } from '../../src/store/state.ts'
+import { Traffic } from '../../src/traffic.ts'
 import { HandOver, type HandOverOptions } from '../../src/transfer/hand-over.ts'
 import { partialsOf } from '../../src/transfer/transfers.ts'
 import { WorkerPool } from '../../src/workers.ts'
@@ -152,6 +156,8 @@ export const startScope = async (options: ScopeOptions = {}): Promise<Scope> => 
     transfers,
     handOver: new HandOver(handOver),
     handOn: sharing.handOn,
+    traffic: new Traffic({ limits: UNLIMITED, settings: new SettingsFile(folder), isOwnAddress: isLoopback }),
+    refusals: () => ({}),
     onTrouble: (what) => void troubles.push(what),
     stopping: stopping.signal,
     stallMs,

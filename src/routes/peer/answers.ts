@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { FREE, type Pace } from '../../allowance.ts'
 import { free, utf8 } from '../../bytes.ts'
 import { NoSession } from '../../errors.ts'
 import { sealLive, sealPieces } from '../../session/sealed.ts'
@@ -40,8 +41,17 @@ export const untilFirst = async ({ raw }: FastifyReply): Promise<void> => {
   if (!raw.socket) await new Promise<void>((resolve) => raw.once('socket', () => resolve()))
 }
 
-/** Answer with pieces; resolves when they are sent, or nobody takes them any more. */
-export const sendPieces = async (request: FastifyRequest, reply: FastifyReply, given: Given): Promise<void> => {
+/**
+ * Answer with pieces; resolves when they are sent, or nobody takes them any more.
+ * @param pace - how fast, until the signal says that nobody waits for them
+ */
+export const sendPieces = async (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  given: Given,
+  pace: Pace = FREE,
+  signal?: AbortSignal,
+): Promise<void> => {
   if (!request.exchange) throw new NoSession()
   const { raw } = reply
   reply.hijack()
@@ -50,7 +60,7 @@ export const sendPieces = async (request: FastifyRequest, reply: FastifyReply, g
     const { length, sealer } = sealPieces(request.exchange, given.bytes)
     const head = Buffer.alloc(8)
     head.writeUInt32BE(given.run.count, head.writeUInt32BE(given.run.first))
-    const wire = new Wire(request, reply)
+    const wire = new Wire(request, reply, pace, signal)
     wire.begin(sealedHeaders(length), sealer.begin(head))
     let left = given.bytes
     for (let frame = await given.next(); frame; frame = await given.next()) {
@@ -93,11 +103,15 @@ export const sendNews = async (request: FastifyRequest, reply: FastifyReply, fol
 class Wire {
   readonly #raw: ServerResponse
   readonly #gone: Promise<never>
+  readonly #pace: Pace
+  readonly #signal: AbortSignal | undefined
   #before: Promise<void> | undefined
   #begun = false
 
-  constructor(request: FastifyRequest, reply: FastifyReply) {
+  constructor(request: FastifyRequest, reply: FastifyReply, pace = FREE, signal?: AbortSignal) {
     this.#raw = reply.raw
+    this.#pace = pace
+    this.#signal = signal
     const { promise, reject } = Promise.withResolvers<never>()
     promise.catch(() => undefined)
     onGone(request, reply, () => reject(new Error('nobody reads the answer any more')))
@@ -118,8 +132,15 @@ class Wire {
 
   /** As write. The memory of the ciphertext is given back when it is sent. */
   async writeFrame(ciphertext: Uint8Array, tag: Uint8Array): Promise<void> {
-    const last = Math.floor((ciphertext.length - 1) / WRITE_BYTES) * WRITE_BYTES
-    for (let at = 0; at < last; at += WRITE_BYTES) await this.write(ciphertext.subarray(at, at + WRITE_BYTES))
+    let last = 0
+    for (;;) {
+      const bytes = Math.min(WRITE_BYTES, this.#pace.sliceBytes)
+      const isLast = last + bytes >= ciphertext.length
+      await this.#allowed(isLast ? ciphertext.length - last + tag.length : bytes)
+      if (isLast) break
+      await this.write(ciphertext.subarray(last, last + bytes))
+      last += bytes
+    }
     await this.#queue((done) => {
       this.#raw.cork()
       this.#raw.write(ciphertext.subarray(last))
@@ -134,6 +155,15 @@ class Wire {
   async end(): Promise<void> {
     const ended = new Promise<void>((resolve) => this.#raw.end(() => resolve()))
     await Promise.race([ended, this.#gone])
+  }
+
+  async #allowed(bytes: number): Promise<void> {
+    const wait = this.#pace.take(bytes, this.#signal)
+    if (!wait) return
+    // The head is waited for, and costs nothing.
+    if (!this.#begun) this.#raw.uncork()
+    this.#begun = true
+    await wait
   }
 
   async #queue(send: (done: (error?: Error | null) => void) => void): Promise<void> {

@@ -1,4 +1,5 @@
 /** What the routes for other nodes need; node.ts hands it in. */
+import type { Pace } from '../../allowance.ts'
 import type { OwnRow } from '../../dht/row.ts'
 import type { Update } from '../../protocol/messages.ts'
 import type { Responder } from '../../session/respond.ts'
@@ -18,4 +19,12 @@ export interface PeerDeps {
   /** Contents, in pieces. */
   readonly giving: Giving
   readonly limits?: Limits
+  /** How fast a peer at a host gets what it asked for; as fast as it can when left out. */
+  readonly paceOf?: (peerId: string, host: string) => Pace
+  /** Peers that are given to at the same time where that is limited; any number when left out. */
+  readonly peersAtOnce?: () => number
+  /** Whether a host is this computer. */
+  readonly isOwnAddress?: (host: string) => boolean
+  /** Something was refused. */
+  readonly refused?: (code: string) => void
 }

@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { toB64u } from '../../bytes.ts'
+import { isLoopback, sourceOf } from '../../connections.ts'
 import { BadHandshake, isOurs, publicError, TooLarge } from '../../errors.ts'
 import { ALIVE_TEXT, MAX_HANDSHAKE_BYTES } from '../../protocol/constants.ts'
 import type { PeerDeps } from './deps.ts'
@@ -28,7 +29,10 @@ export const aliveRoute: FastifyPluginAsyncTypebox<PeerDeps> = async (app, { row
 }
 
 /** The key of this minute, and the two messages of a handshake (PROTOCOL.md, "Handshake"). */
-export const handshakeRoutes: FastifyPluginAsyncTypebox<PeerDeps> = async (app, { responder }) => {
+export const handshakeRoutes: FastifyPluginAsyncTypebox<PeerDeps> = async (
+  app,
+  { responder, isOwnAddress = isLoopback },
+) => {
   app.addHook('onSend', async (_request, reply) => void reply.header('cache-control', 'no-store'))
   app.setErrorHandler(async (error, _request, reply) => {
     const { statusCode, code, message } = publicError(handshakeError(error))
@@ -41,7 +45,7 @@ export const handshakeRoutes: FastifyPluginAsyncTypebox<PeerDeps> = async (app, 
   app.post(
     '/session',
     { bodyLimit: MAX_HANDSHAKE_BYTES, schema: { response: { 200: BeginReply } } },
-    async (request) => await responder.begin(request.body, request.ip ?? ''),
+    async ({ body, ip = '' }) => await responder.begin(body, sourceOf(ip), isOwnAddress(ip)),
   )
 
   app.post(

@@ -2,6 +2,7 @@
 import type { Catalogue } from '../../dht/catalogue.ts'
 import type { PeerTable } from '../../dht/table.ts'
 import type { News } from '../../news.ts'
+import type { Limits } from '../../rate-words.ts'
 import type { Home } from '../../store/home.ts'
 import type { Place } from '../../store/place.ts'
 import type { Published } from '../../store/published.ts'
@@ -39,6 +40,13 @@ export interface UserDeps {
    * @throws NoHolder, the last holder's error
    */
   readonly handOn: (content: Content, first: string | undefined, signal: AbortSignal) => Promise<HandedOn>
+  readonly traffic: {
+    readonly limits: Limits
+    /** Holds from now on. @throws DiskFull, CannotWrite, NotNow; then nothing has changed */
+    change(change: Partial<Limits>): Promise<void>
+  }
+  /** What was refused to others since the start, by code. */
+  readonly refusals: () => Readonly<Record<string, number>>
   /** For the log: what failed after its answer was given, or in the middle of it. */
   readonly onTrouble?: (what: string, error: unknown) => void
   /** Aborted when the node begins to stop: every `/events` stream ends then. */

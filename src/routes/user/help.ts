@@ -39,6 +39,8 @@ const ROUTES: HelpAnswer['routes'] = [
   ['POST', '/transfers/:id/open', 'Open the finished file with the program of this computer'],
   ['GET', '/nodes', 'Every computer and what it shares'],
   ['GET', '/nodes/:id', 'One computer and its files, in pages: ?q= ?page= ?size='],
+  ['GET', '/settings', 'How many bytes a second move to and from other computers at most; 0 is no limit'],
+  ['POST', '/settings', 'Change that: up= down= and, for each computer by itself, upPeer= downPeer='],
   ['GET', '/events', 'Changes as they happen (Server-Sent Events)'],
   ['GET', '/help', 'This page'],
 ].map(([method = '', path = '', what = '']) => ({ method, path, what }))

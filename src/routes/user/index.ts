@@ -18,6 +18,7 @@ import { nodesRoutes } from './nodes.ts'
 import { pageRoutes } from './pages.ts'
 import { publishRoutes } from './publish.ts'
 import { VIEWS_FOLDER } from './render.ts'
+import { settingsRoutes } from './settings.ts'
 import { transferRoutes } from './transfers.ts'
 import { uploadRoute } from './upload.ts'
 import { STALL_MS, watchBody } from './watchdog.ts'
@@ -60,6 +61,7 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserDeps> = async (app, deps)
   await app.register(availableRoute, desk)
   await app.register(getfileRoutes, desk)
   await app.register(transferRoutes, desk)
+  await app.register(settingsRoutes, desk)
   await app.register(eventsRoute, desk)
   await app.register(helpRoute, desk)
 }

@@ -19,7 +19,7 @@ export const pageRoutes: FastifyPluginAsyncTypebox<Desk> = async (app, desk) => 
   })
 }
 
-const thisNode = ({ self, table, catalogue }: Desk): ThisNode => {
+const thisNode = ({ self, table, catalogue, refusals }: Desk): ThisNode => {
   const peers = table.all()
   const alive = peers.filter((peer) => peer.alive).length
   const { name, id, port, address, version, home } = self
@@ -32,5 +32,6 @@ const thisNode = ({ self, table, catalogue }: Desk): ThisNode => {
     home,
     nodes: { alive, away: peers.length - alive },
     files: catalogue.count,
+    refusals: refusals(),
   }
 }
