@@ -112,6 +112,11 @@ export const TooManyFiles = createError<[options?: Cause]>(
   'no more files can be published by one node',
   409,
 )
+export const TableFull = createError<[options?: Cause]>(
+  'PM_TABLE_FULL',
+  'other nodes share more files than this one can keep in mind',
+  507,
+)
 export const DiskFull = createError<[options?: Cause]>('PM_DISK_FULL', 'the disk is full', 507)
 export const CannotWrite = createError<[options?: Cause]>('PM_CANNOT_WRITE', 'this folder cannot be written', 507)
 export const UploadIncomplete = createError<[options?: Cause]>(

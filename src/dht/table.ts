@@ -1,6 +1,6 @@
 /** The table: what this node knows of its peers. Identity -> row, addresses, alive or not; address -> who answers there now. */
 import { equalBytes, fromB64u, toB64u, toHex } from '../bytes.ts'
-import { PeerMisbehaved } from '../errors.ts'
+import { PeerMisbehaved, TableFull } from '../errors.ts'
 import type { News } from '../news.ts'
 import { MAX_ROWS } from '../protocol/constants.ts'
 import type { RowHead, RowPage } from '../protocol/messages.ts'
@@ -17,6 +17,7 @@ import {
   type Peer,
   settle,
 } from './entry.ts'
+import { ROOM, type RoomLimits, TableRoom } from './room.ts'
 import { headOf } from './row.ts'
 import { atOnce, FILES_A_SLICE, inSlices, type Steps } from './slices.ts'
 
@@ -50,6 +51,8 @@ export interface TableOptions {
   readonly verify: (id: Uint8Array, sig: Uint8Array, head: Uint8Array) => boolean
   readonly onRow: (change: RowChange) => void
   readonly now?: () => number
+  /** Of all rows together. */
+  readonly room?: RoomLimits
 }
 
 export class PeerTable {
@@ -61,9 +64,11 @@ export class PeerTable {
   readonly #byAddress = new Map<string, string>()
   /** Work on a row, one after the other. */
   readonly #turns = new Map<string, Promise<unknown>>()
+  readonly #room: TableRoom
   #moment = 0
 
-  constructor({ news, verify, onRow, now = Date.now }: TableOptions) {
+  constructor({ news, verify, onRow, now = Date.now, room = ROOM }: TableOptions) {
+    this.#room = new TableRoom(room, MAX_ROWS)
     this.#news = news
     this.#verify = verify
     this.#onRow = onRow
@@ -118,7 +123,7 @@ export class PeerTable {
    * Take in what a peer says of itself, pulled in a session with it. Large rows are taken in slices; until the row is complete and
    * fits its signature nobody sees anything of it, and then it takes the place of the old one in one step.
    * @returns false when the pages do not add up to the signed digest: pull once more from nothing.
-   * @throws PeerMisbehaved for a wrong signature, another's row, or a row that goes back.
+   * @throws PeerMisbehaved for a wrong signature, another's row, or a row that goes back; TableFull for a large one when all are too much.
    */
   async accept(pull: Pull): Promise<boolean> {
     return await this.#inTurn(pull.id, () => this.#accept(pull))
@@ -142,6 +147,7 @@ export class PeerTable {
     const draft = await inSlices(complete(entry, pages, head))
     // Forgotten meanwhile: then there is nothing to put changes upon.
     if (!draft || this.#rows.get(id) !== old) return false
+    if (!this.#room.take(id, draft.changes)) throw new TableFull()
     settle(entry, draft)
     this.#moment += 1
     Object.assign(entry, {
@@ -176,6 +182,7 @@ export class PeerTable {
     const changes = [...files.values()].map((after): FileChange => ({ before: undefined, after }))
     const digest = yield* new FilesDigest().after(changes)
     const filesDigest = yield* digest.valueSteps()
+    this.#room.put(peer.id, changes)
     const isWhole = filesDigest === head.files
     this.#rows.set(peer.id, {
       ...peer,
@@ -200,6 +207,7 @@ export class PeerTable {
     const entry = this.#rows.get(id)
     if (!entry) return
     this.#rows.delete(id)
+    this.#room.forget(id)
     for (const [address, at] of this.#byAddress) if (at === id) this.#byAddress.delete(address)
     const changes = [...entry.files.values()].map((before): FileChange => ({ before, after: undefined }))
     void this.#inTurn(id, () => inSlices(this.#handOn(id, changes))).then(() => this.#tell())

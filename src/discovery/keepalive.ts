@@ -5,6 +5,7 @@ import type { Alive, PeerClient } from '../peer/client.ts'
 import { CLIENT_KEEP_ALIVE_MS } from '../protocol/constants.ts'
 import type { Update } from '../protocol/messages.ts'
 import { type Clock, GapWatch } from './gap.ts'
+import { HintBudget } from './hint-budget.ts'
 import { PACE, type Pace, Pulls } from './pulls.ts'
 
 const TELL_PAUSE_MS = 100
@@ -27,6 +28,10 @@ export interface KeepAliveOptions {
   /** Every address a node may have, ours not among them. */
   readonly addresses: readonly string[]
   readonly intervalMs: number
+  /** What peers say of addresses that are not known as theirs is followed so often. */
+  readonly hints?: Pick<HintBudget, 'take'>
+  /** Something was not done for others, in a word or by its code. */
+  readonly onRefused?: (code: string) => void
   /** Something went wrong with a peer; for the log. */
   readonly onTrouble: (address: string, error: unknown) => void
   readonly pace?: Partial<Pace>
@@ -40,6 +45,7 @@ export class KeepAlive {
   readonly #pace: Pace
   readonly #end = new AbortController()
   readonly #pulls: Pulls
+  readonly #hints: Pick<HintBudget, 'take'>
   readonly #looks = new Map<string, Promise<Finding | 'unproved'>>()
   readonly #prompts = new Map<string, Promise<void>>()
   readonly #promptAt = new Map<string, number>()
@@ -50,6 +56,7 @@ export class KeepAlive {
   constructor(options: KeepAliveOptions) {
     this.#options = options
     this.#pace = { ...PACE, ...options.pace }
+    this.#hints = options.hints ?? new HintBudget()
     this.#pulls = new Pulls({ ...options, pace: this.#pace, signal: this.#end.signal })
   }
 
@@ -99,6 +106,10 @@ export class KeepAlive {
     }
     const hint = `${host}:${port}`
     const address = addresses.includes(hint) ? hint : known
+    if (address !== known && !this.#hints.take(peerId)) {
+      this.#options.onRefused?.('hint')
+      return
+    }
     if (address !== undefined) void this.#pulls.pull(address, this.#pace.toldPauseMs)
   }
 

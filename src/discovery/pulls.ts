@@ -1,7 +1,7 @@
 /** When to pull whom: one pull an address at a time, never too often, never for ever; and who proved himself by it. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PeerTable } from '../dht/table.ts'
-import { PeerMisbehaved } from '../errors.ts'
+import { PeerMisbehaved, TableFull } from '../errors.ts'
 import type { PeerClient } from '../peer/client.ts'
 import { inTime } from '../peer/patience.ts'
 import { pullRow } from './pull.ts'
@@ -37,6 +37,8 @@ export const PACE: Pace = {
  */
 const REST = 2
 const MAX_REST_MS = 10_000
+/** A row for which there is no room is not fetched again and again only to be put aside. */
+const FULL_REST_MS = 600_000
 
 export interface PullsOptions {
   readonly client: PeerClient
@@ -44,6 +46,7 @@ export interface PullsOptions {
   readonly ownPort: number
   readonly pace: Pace
   readonly signal: AbortSignal
+  readonly onRefused?: ((code: string) => void) | undefined
   readonly onTrouble: (address: string, error: unknown) => void
 }
 
@@ -104,8 +107,8 @@ export class Pulls {
       this.#wishes.delete(address)
       if (signal.aborted) return
       const at = performance.now()
-      const workMs = await this.#once(address)
-      this.#pulled.set(address, { at, restUntil: performance.now() + Math.min(workMs * REST, MAX_REST_MS) })
+      const restMs = await this.#once(address)
+      this.#pulled.set(address, { at, restUntil: performance.now() + restMs })
     }
   }
 
@@ -121,7 +124,7 @@ export class Pulls {
     }
   }
 
-  /** @returns how long we were busy with it, ms. */
+  /** @returns how long it is left alone, ms. */
   async #once(address: string): Promise<number> {
     const { client, table, ownPort, pace, signal, onTrouble } = this.#options
     const known = table.at(address)
@@ -146,7 +149,11 @@ export class Pulls {
       if (error instanceof PeerMisbehaved) table.release(address)
       else table.gone(address)
       onTrouble(address, error)
+      if (error instanceof TableFull) {
+        this.#options.onRefused?.(error.code)
+        return FULL_REST_MS
+      }
     }
-    return performance.now() - (firstPageAt ?? began)
+    return Math.min((performance.now() - (firstPageAt ?? began)) * REST, MAX_REST_MS)
   }
 }
