@@ -6,6 +6,11 @@ export interface Rates {
   readonly each: number
 }
 
+/** Streams at the same time, in all and of one peer, and bytes of one: the systems on the way take so much at once, whoever reads. */
+export interface Streams extends Rates {
+  readonly bytes: number
+}
+
 /** What one stream has to ask before its bytes move. */
 export interface Pace {
   /** At most so much at a time; may change while a stream runs. */
@@ -122,10 +127,11 @@ export class Allowance {
     this.#serve()
   }
 
-  /** Streams that can run at the same time and none of them looks broken; at least one. */
-  get streams(): Rates {
+  /** Streams that can run at the same time and none of them looks broken, at least one; and how long they should be. */
+  get streams(): Streams {
     const of = (rate: number): number => Math.max(1, Math.floor(rate / STREAM_BYTES_PER_S))
-    return { all: of(this.#all.rate), each: Math.min(of(this.#all.rate), of(this.#each)) }
+    const [all, each] = [this.#all.rate, this.#each]
+    return { all: of(all), each: Math.min(of(all), of(each)), bytes: Math.min(all, each) * BURST_S }
   }
 
   /** Peers that can be given to at the same time, a few streams each; some, so that nobody has it all. */

@@ -171,6 +171,7 @@ const build = async (
     ownPort: port,
     addresses: [...new Set(others)].filter((address) => address !== ownAddress),
     intervalMs: config.intervalMs,
+    onRefused: (code) => refusals.count(code),
     onTrouble: (address, error) => log.info({ address, error }, 'a peer could not be asked'),
     // What runs over old connections breaks off; whatever comes next opens new ones.
     onGap: () => void reach.drop(),
@@ -203,7 +204,7 @@ const build = async (
     catalogue,
     news,
     client: new ContentClient(new Asker(reach, initiator), traffic.fromAddress),
-    atOnce: () => traffic.down.streams,
+    atOnce: traffic.atOnce,
     onTrouble: (what, error) => log.warn({ error }, what),
   })
   const app = await buildApp({

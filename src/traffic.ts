@@ -1,5 +1,5 @@
 /** What moves between this computer and others, in both directions, and how much of it may: as the person set it. */
-import { Allowance, FREE, type Pace, type Rates } from './allowance.ts'
+import { Allowance, FREE, type Pace, type Rates, type Streams } from './allowance.ts'
 import { LIMIT_NAMES, type Limits } from './rate-words.ts'
 import type { SettingsFile } from './settings.ts'
 
@@ -44,6 +44,10 @@ export class Traffic {
   /** How fast something may be taken from an address, host:port. */
   readonly fromAddress = (address: string): Pace =>
     this.#options.isOwnAddress(hostOf(address)) ? FREE : this.down.of(address)
+
+  /** Requests that may run at the same time where that address is among those asked; undefined: as many as help. */
+  readonly atOnce = (address: string): Streams | undefined =>
+    this.#options.isOwnAddress(hostOf(address)) ? undefined : this.down.streams
 }
 
 const upOf = ({ up, upPeer }: Limits): Rates => ({ all: rateOf(up), each: rateOf(upPeer) })

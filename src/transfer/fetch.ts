@@ -11,8 +11,8 @@ import type { Place } from '../store/place.ts'
 import type { WorkerPool } from '../workers.ts'
 import { type Holder, isFarewell } from './following.ts'
 import { gather } from './gather.ts'
+import type { OrderLimits } from './order-choice.ts'
 import { Sink } from './sink.ts'
-import type { OrderLimits } from './swarm.ts'
 import { layerFits } from './tree.ts'
 
 /** Who has not told the tree after so long is not waited for alone. */
@@ -40,8 +40,8 @@ export interface FetchTask {
 
 /** What a fetch needs of others. */
 export interface FetchDeps {
-  /** Requests that may run at the same time, in all and to one holder; as many as help when left out. */
-  readonly atOnce?: (() => OrderLimits) | undefined
+  /** Requests to an address that may run at the same time; as many as help when it is undefined. */
+  readonly atOnce?: ((address: string) => OrderLimits | undefined) | undefined
   readonly client: ContentClient
   readonly place: Place
   readonly pool: WorkerPool

@@ -6,6 +6,7 @@ import { pieceCountOf, runBytes } from '../store/pieces.ts'
 import type { Content, FetchDeps, FetchEvents } from './fetch.ts'
 import { Filler } from './filler.ts'
 import { Following, isFarewell } from './following.ts'
+import { AS_MANY, type OrderLimits } from './order-choice.ts'
 import type { Sink } from './sink.ts'
 import { type Order, Swarm } from './swarm.ts'
 
@@ -68,6 +69,11 @@ export const gather = (
     onLost: (holder, error) => events.lost(holder, error),
     signal: over,
   })
+
+  const limitsOf = (id: string): OrderLimits => {
+    const holder = following.holder(id)
+    return (holder && atOnce?.(holder.address)) ?? AS_MANY
+  }
 
   /** One request, from its order to its end. */
   const ask = async (order: Order, sink: Sink): Promise<void> => {
@@ -149,7 +155,7 @@ export const gather = (
           const now = performance.now()
           // Whoever is slow because we hold it up is neither silent nor late.
           for (const order of held.keys()) current.received(order, 0, now)
-          for (const order of current.orders(now, atOnce?.())) {
+          for (const order of current.orders(now, limitsOf)) {
             const asked = ask(order, sink)
               .catch((error) => end.abort(error))
               .finally(() => asking.delete(asked))

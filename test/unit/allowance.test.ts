@@ -176,6 +176,6 @@ test('a limit that is lifted lets everybody go, and a new one holds from then on
 })
 
 test('a few streams run at a time where there is little for them', () => {
-  expect(new Allowance({ all: 50_000, each: NONE }).streams).toEqual({ all: 1, each: 1 })
-  expect(new Allowance({ all: 1_000_000, each: 100_000 }).streams).toEqual({ all: 31, each: 3 })
+  expect(new Allowance({ all: 50_000, each: NONE }).streams).toEqual({ all: 1, each: 1, bytes: 5_000 })
+  expect(new Allowance({ all: 1_000_000, each: 100_000 }).streams).toEqual({ all: 31, each: 3, bytes: 10_000 })
 })
