@@ -12,6 +12,7 @@ const COPIED = [
   'src/errors.ts',
   'src/log.ts',
   'src/main.ts',
+  'src/rate-words.ts',
 ]
 const RUNTIME = /^node-(bin-)?(linux|darwin|win)-/
 /** What the launcher and npm see of this Node. */
