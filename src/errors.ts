@@ -50,6 +50,11 @@ export const UnknownPeer = createError<[options?: Cause]>(
   'no node of the table has that address',
   404,
 )
+export const NameTaken = createError<[options?: Cause]>(
+  'PM_NAME_TAKEN',
+  'another node goes by that name already: take it away there first',
+  409,
+)
 export const UnknownContent = createError<[options?: Cause]>('PM_UNKNOWN_CONTENT', 'no node shares that file', 404)
 export const AmbiguousHash = createError<[roots: string, options?: Cause]>(
   'PM_AMBIGUOUS_HASH',
