@@ -36,6 +36,8 @@ export interface ResponderOptions {
   readonly arithmetic: Arithmetic
   readonly sessions: InSessions
   readonly metrics: Metrics
+  /** With whom no session is opened. */
+  readonly refuses?: (peerId: string) => boolean
   readonly clock?: Clock
 }
 
@@ -105,9 +107,11 @@ export class Responder {
     if (!fromB64u(nA, 32) || !fromB64u(id, 32) || !fromB64u(bbs, 384) || !fromB64u(sig, 64) || !fromB64u(mac, 32))
       throw new BadHandshake()
     if (!entry || entry.expiresAt < this.#clock()) throw new Refused()
-    const { identity, arithmetic, sessions, metrics } = this.#options
+    const { identity, arithmetic, sessions, metrics, refuses } = this.#options
     const opened = await arithmetic.accept({ identity, state: entry.state, message: { nA, id, bbs, sig, mac } })
     const peerId = toHex(opened.peerId)
+    // The answer is that to a wrong proof, and only who has proved who he is gets here.
+    if (refuses?.(peerId)) throw new Refused()
     sessions.open({ peerId, sid: opened.sid, keys: opened.keys })
     metrics.add('handshakes_in')
     void moduli.isPrime(opened.peerModulus).then((prime) => prime && sessions.end(peerId))
