@@ -49,6 +49,8 @@ export interface TableOptions {
   /** S_id("row", head). Both as raw bytes. */
   readonly verify: (id: Uint8Array, sig: Uint8Array, head: Uint8Array) => boolean
   readonly onRow: (change: RowChange) => void
+  /** Who gets no row. */
+  readonly refuses?: (id: string) => boolean
   readonly now?: () => number
 }
 
@@ -56,6 +58,7 @@ export class PeerTable {
   readonly #news: News
   readonly #verify: TableOptions['verify']
   readonly #onRow: TableOptions['onRow']
+  readonly #refuses: (id: string) => boolean
   readonly #now: () => number
   readonly #rows = new Map<string, Entry>()
   readonly #byAddress = new Map<string, string>()
@@ -63,10 +66,11 @@ export class PeerTable {
   readonly #turns = new Map<string, Promise<unknown>>()
   #moment = 0
 
-  constructor({ news, verify, onRow, now = Date.now }: TableOptions) {
+  constructor({ news, verify, onRow, refuses = () => false, now = Date.now }: TableOptions) {
     this.#news = news
     this.#verify = verify
     this.#onRow = onRow
+    this.#refuses = refuses
     this.#now = now
   }
 
@@ -140,8 +144,8 @@ export class PeerTable {
     }
     const entry = old ?? newEntry(id, this.#now())
     const draft = await inSlices(complete(entry, pages, head))
-    // Forgotten meanwhile: then there is nothing to put changes upon.
-    if (!draft || this.#rows.get(id) !== old) return false
+    // Forgotten meanwhile, or refused: then there is nothing to put changes upon.
+    if (!draft || this.#rows.get(id) !== old || this.#refuses(id)) return false
     settle(entry, draft)
     this.#moment += 1
     Object.assign(entry, {
@@ -171,7 +175,7 @@ export class PeerTable {
   /** The same in slices. */
   *restoring(peer: Kept): Steps<void> {
     const head = headOf({ head: toB64u(peer.head) })
-    if (!head || this.#now() - peer.lastSeenMs > FORGET_AFTER_MS) return
+    if (!head || this.#now() - peer.lastSeenMs > FORGET_AFTER_MS || this.#refuses(peer.id)) return
     const files = new Map(peer.files)
     const changes = [...files.values()].map((after): FileChange => ({ before: undefined, after }))
     const digest = yield* new FilesDigest().after(changes)

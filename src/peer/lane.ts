@@ -71,6 +71,14 @@ export class Lane {
     if (this.#questions.size === 0) this.#rest()
   }
 
+  /** Give up what is asked at an address; its connections close with that. */
+  leave(address: string): void {
+    const thread = this.#thread
+    if (!thread) return
+    for (const [id, question] of this.#questions)
+      if (question.address === address) this.#giveUp(thread, id, new PeerUnreachable(address))
+  }
+
   /** End the thread with every connection; the next question begins another. */
   async drop(): Promise<void> {
     const thread = this.#thread

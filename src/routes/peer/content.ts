@@ -24,7 +24,7 @@ const querystring = Type.Object({}, { additionalProperties: false })
 /** What nobody hears any more, and no fault of this node. One for all: making an error costs more than the rest of an abort. */
 const GONE = new Busy()
 
-export const contentRoutes: FastifyPluginAsyncTypebox<PeerDeps> = async (app, { giving, limits = LIMITS }) => {
+export const contentRoutes: FastifyPluginAsyncTypebox<PeerDeps> = async (app, { giving, onGiven, limits = LIMITS }) => {
   const turnstile = new Turnstile(limits.answersOfPeer, limits.answers)
 
   app.get('/content/:root/tree', { schema: { params, querystring } }, async (request) =>
@@ -39,7 +39,9 @@ export const contentRoutes: FastifyPluginAsyncTypebox<PeerDeps> = async (app, { 
     onGone(request, reply, turnstile.enter(peerId))
     onGone(request, reply, () => gone.abort(GONE))
     await untilFirst(reply)
-    await sendPieces(request, reply, await giving.pieces(root, peerId, asked, gone.signal))
+    const given = await giving.pieces(root, peerId, asked, gone.signal)
+    onGiven?.(peerId)
+    await sendPieces(request, reply, given)
   })
 
   app.get(

@@ -17,5 +17,7 @@ export interface PeerDeps {
   readonly serve: (name: string) => Promise<Served>
   /** Contents, in pieces. */
   readonly giving: Giving
+  /** Something of a content is given to a peer. */
+  readonly onGiven?: (peerId: string) => void
   readonly limits?: Limits
 }

@@ -23,7 +23,7 @@ export const peerRoutes: FastifyPluginAsyncTypebox<PeerDeps> = async (app, deps)
 
 /** What nodes ask each other in a session (PROTOCOL.md: "Rows", "News", "Files", "Contents and pieces"). */
 const sealedRoutes: FastifyPluginAsyncTypebox<PeerDeps> = async (app, deps) => {
-  const { sessions, row, onUpdate, serve, limits = LIMITS } = deps
+  const { sessions, row, onUpdate, onGiven, serve, limits = LIMITS } = deps
   const turnstile = new Turnstile(limits.filesOfPeer, limits.files)
   sealScope(app, sessions)
   app.setValidatorCompiler(exactly)
@@ -44,6 +44,7 @@ const sealedRoutes: FastifyPluginAsyncTypebox<PeerDeps> = async (app, deps) => {
     onGone(request, reply, turnstile.enter(request.exchange?.peerId ?? ''))
     const { size, body, close } = await serve(name)
     onGone(request, reply, close)
+    onGiven?.(request.exchange?.peerId ?? '')
     return sendSealedFile(request, reply, size, body)
   })
 

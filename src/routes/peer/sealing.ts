@@ -39,6 +39,7 @@ export const sealScope = (app: FastifyInstance, sessions: InSessions): void => {
   app.addHook('onRequest', async (request) => {
     request.exchange = authenticate(request, sessions)
     if (!request.exchange) throw new NoSession()
+    sessions.carriers.note(request.exchange.peerId, request.raw.socket)
   })
   app.addHook('preValidation', async (request) => {
     if (request.method === 'POST') request.body = openBody(request)
