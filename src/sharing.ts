@@ -27,6 +27,8 @@ export interface SharingDeps {
   readonly catalogue: Catalogue
   readonly news: News
   readonly client: ContentClient
+  /** A holder sent something wrong, and nobody else can have sent it. */
+  readonly onLie?: (id: string, code: string) => void
   readonly onTrouble: (what: string, error: unknown) => void
 }
 
@@ -54,7 +56,8 @@ export const sharingOf = (deps: SharingDeps): Sharing => {
     handOn: async (content, first, signal) => {
       const isFirst = ({ id }: Holder): number => (id === first ? 0 : 1)
       const holders = () => [...publishers(content)].sort((a, b) => isFirst(a) - isFirst(b))
-      return await handOn({ content, holders, signal }, deps.client)
+      const { onLie } = deps
+      return await handOn({ content, holders, signal, ...(onLie && { onLie }) }, deps.client)
     },
     stop: async () => {
       await transfers.stop()
