@@ -5,7 +5,7 @@ import type { Alive, PeerClient } from '../peer/client.ts'
 import { CLIENT_KEEP_ALIVE_MS } from '../protocol/constants.ts'
 import type { Update } from '../protocol/messages.ts'
 import { type Clock, GapWatch } from './gap.ts'
-import { PACE, type Pace, Pulls } from './pulls.ts'
+import { PACE, type Pace, type Proved, Pulls } from './pulls.ts'
 
 const TELL_PAUSE_MS = 100
 /** A leaving node waits so long for its goodbyes. */
@@ -30,6 +30,12 @@ export interface KeepAliveOptions {
   /** Something went wrong with a peer; for the log. */
   readonly onTrouble: (address: string, error: unknown) => void
   readonly pace?: Partial<Pace>
+  /** Who is not asked, whatever answers for him. */
+  readonly refuses?: (id: string) => boolean
+  /** What an address says of itself to anybody: a hint. */
+  readonly onSaid?: (address: string, freshness: Alive['freshness']) => void
+  /** What a node said of itself in a session. */
+  readonly onProved?: (proved: Proved) => void
   /** The computer slept, or this process was stopped: connections from before may hang for ever. */
   readonly onGap?: () => void
   readonly clock?: Clock
@@ -194,14 +200,15 @@ export class KeepAlive {
   }
 
   async #lookNow(address: string): Promise<Finding | 'unproved'> {
-    const { client, table, ownId } = this.#options
+    const { client, table, ownId, refuses, onSaid } = this.#options
     const alive = await client.alive(address, this.#end.signal).catch(() => undefined)
     if (this.#end.signal.aborted) return 'nobody'
+    onSaid?.(address, alive?.freshness)
     if (!alive) {
       table.gone(address)
       return 'nobody'
     }
-    if (!alive.freshness || alive.freshness.id === ownId) {
+    if (!alive.freshness || alive.freshness.id === ownId || refuses?.(alive.freshness.id)) {
       table.release(address)
       return alive.portmesh ? 'node' : 'other'
     }

@@ -1,5 +1,6 @@
 /** When to pull whom: one pull an address at a time, never too often, never for ever; and who proved himself by it. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { headOf } from '../dht/row.ts'
 import type { PeerTable } from '../dht/table.ts'
 import { PeerMisbehaved } from '../errors.ts'
 import type { PeerClient } from '../peer/client.ts'
@@ -38,6 +39,17 @@ export const PACE: Pace = {
 const REST = 2
 const MAX_REST_MS = 10_000
 
+/** What a node said of itself in a session; when it was asked and when it answered, monotonic milliseconds. */
+export interface Proved {
+  readonly id: string
+  readonly address: string
+  readonly epoch: number
+  readonly version: number
+  readonly sig: string
+  readonly askedAt: number
+  readonly answeredAt: number
+}
+
 export interface PullsOptions {
   readonly client: PeerClient
   readonly table: PeerTable
@@ -45,6 +57,7 @@ export interface PullsOptions {
   readonly pace: Pace
   readonly signal: AbortSignal
   readonly onTrouble: (address: string, error: unknown) => void
+  readonly onProved?: (proved: Proved) => void
 }
 
 /** A pull that has not begun yet. */
@@ -123,15 +136,22 @@ export class Pulls {
 
   /** @returns how long we were busy with it, ms. */
   async #once(address: string): Promise<number> {
-    const { client, table, ownPort, pace, signal, onTrouble } = this.#options
+    const { client, table, ownPort, pace, signal, onTrouble, onProved } = this.#options
     const known = table.at(address)
     const news = known?.alive !== true ? undefined : known.id
     const began = performance.now()
     let firstPageAt: number | undefined
     const noting: Pick<PeerClient, 'table'> = {
       table: async (...asked) => {
+        const askedAt = performance.now()
         const answer = await client.table(...asked)
-        firstPageAt ??= performance.now()
+        const answeredAt = performance.now()
+        firstPageAt ??= answeredAt
+        const head = headOf(answer.page)
+        if (head) {
+          const { id, page } = answer
+          onProved?.({ id, address, epoch: head.epoch, version: head.version, sig: page.sig, askedAt, answeredAt })
+        }
         return answer
       },
     }
