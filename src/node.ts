@@ -39,6 +39,7 @@ import { watchPublished } from './store/watch.ts'
 import { HandOver } from './transfer/hand-over.ts'
 import { serveFile } from './transfer/serve.ts'
 import { partialsOf } from './transfer/transfers.ts'
+import { acquaintancesIn, whoIsWho } from './who-is-who.ts'
 import { WorkerPool } from './workers.ts'
 
 /** Answers that run may end in this time when the node stops. */
@@ -115,14 +116,18 @@ const build = async (
 
   // Our row, everybody's rows, and what they make together.
   const catalogue = new Catalogue()
+  const epoch = state.nextEpoch()
   const row = new OwnRow({
     id: identity.id,
     name: config.name,
-    epoch: state.nextEpoch(),
+    epoch,
     sign: (head) => sign(identity.seed, 'row', head),
   })
+  const acquaintances = acquaintancesIn(state, news, (error) => log.warn({ error }, 'who was met could not be kept'))
+  const refuses = (id: string): boolean => acquaintances.isBlocked(id)
   const table = new PeerTable({
     news,
+    refuses,
     verify: (id, sig, head) => verify(id, sig, 'row', head),
     onRow: (change) => {
       catalogue.change(change)
@@ -141,12 +146,21 @@ const build = async (
   const handshakePool = new WorkerPool({ threads: 1, keep: 1, queue: HANDSHAKE_QUEUE })
   const arithmetic = arithmeticIn(handshakePool)
   const sessions = new InSessions()
-  const responder = new Responder({ identity, arithmetic, sessions, metrics })
+  const responder = new Responder({ identity, arithmetic, sessions, metrics, refuses })
   const reach = new Reach((address) => {
     if (!stopping.signal.aborted && table.at(address)) void keepAlive.probe(address)
   })
-  const initiator = new Initiator({ identity, arithmetic, carry: carryOver(reach), metrics })
+  const initiator = new Initiator({ identity, arithmetic, carry: carryOver(reach), metrics, refuses })
   const client = new PeerClient(reach, initiator)
+  const who = whoIsWho({
+    ...{ ownId, ownEpoch: epoch, acquaintances, table, news },
+    cutOff: (id, addresses) => {
+      sessions.end(id)
+      initiator.end(id)
+      for (const address of addresses) void reach.leave(address)
+    },
+    look: (address) => void keepAlive.probe(address),
+  })
   const others = [...ports.candidates.map((candidate) => `127.0.0.1:${candidate}`), ...ports.addresses]
   const keepAlive = new KeepAlive({
     client,
@@ -155,6 +169,9 @@ const build = async (
     ownPort: port,
     addresses: [...new Set(others)].filter((address) => address !== ownAddress),
     intervalMs: config.intervalMs,
+    refuses,
+    onSaid: (address, freshness) => who.doubles.said(address, freshness),
+    onProved: (proved) => who.doubles.proved(proved),
     onTrouble: (address, error) => log.info({ address, error }, 'a peer could not be asked'),
     // What runs over old connections breaks off; whatever comes next opens new ones.
     onGap: () => void reach.drop(),
@@ -187,6 +204,7 @@ const build = async (
     catalogue,
     news,
     client: new ContentClient(new Asker(reach, initiator)),
+    onLie: (id, code) => acquaintances.lied(id, code),
     onTrouble: (what, error) => log.warn({ error }, what),
   })
   const app = await buildApp({
@@ -200,6 +218,7 @@ const build = async (
       onUpdate: (peerId, host, update) => keepAlive.heard(peerId, host, update),
       serve: async (name) => await serveFile(published, name),
       giving: sharing.giving,
+      onGiven: (id) => acquaintances.gave(id),
     },
     user: {
       self: { id: ownId, name: config.name, port, address: ownAddress, home: folder, version: program.version },
@@ -207,6 +226,7 @@ const build = async (
       place,
       published,
       table,
+      who,
       catalogue,
       news,
       transfers: sharing.transfers,

@@ -22,7 +22,13 @@ export const MeshFile = Type.Object({
   names: Type.Array(Type.String()),
   /** Other nodes that have published it. */
   holders: Type.Array(
-    Type.Object({ address: Type.String(), id: Type.String(), name: Type.String(), alive: Type.Boolean() }),
+    Type.Object({
+      address: Type.String(),
+      id: Type.String(),
+      name: Type.String(),
+      petname: Type.Optional(Type.String()),
+      alive: Type.Boolean(),
+    }),
   ),
   /** This node has published it. */
   mine: Type.Boolean(),

@@ -24,6 +24,7 @@ import { Published } from '../../src/store/published.ts'
 import { openState } from '../../src/store/state.ts'
 import { HandOver, type HandOverOptions } from '../../src/transfer/hand-over.ts'
 import { partialsOf } from '../../src/transfer/transfers.ts'
+import { acquaintancesIn, type WhoIsWho, whoIsWho } from '../../src/who-is-who.ts'
 import { WorkerPool } from '../../src/workers.ts'
 import { type ContentsOf, contentsOf, rootOf } from '../helpers/contents.ts'
 import { tempDir } from '../helpers/process.ts'
@@ -62,6 +63,10 @@ export interface Scope extends Pick<UserDeps, 'place' | 'published' | 'table' | 
   readonly stopping: AbortController
   /** As when the node stops: its folder is free for another one. */
   stop(): Promise<void>
+  /** Who is who, as the node joins it. */
+  readonly who: WhoIsWho
+  /** Whose sessions were ended. */
+  readonly cutOff: readonly string[]
   /** Every address of the scope: `GET /myfiles`. */
   readonly routes: readonly string[]
   /** What was given to the log. */
@@ -108,8 +113,20 @@ export const startScope = async (options: ScopeOptions = {}): Promise<Scope> => 
   const published = new Published({ home, state, hasher, news })
   await published.start()
   const catalogue = new Catalogue()
-  const table = new PeerTable({ news, verify: () => true, onRow: (change) => catalogue.change(change) })
+  const acquaintances = acquaintancesIn(state, news, () => {})
+  const table = new PeerTable({
+    news,
+    verify: () => true,
+    refuses: (peer) => acquaintances.isBlocked(peer),
+    onRow: (change) => catalogue.change(change),
+  })
   const id = idOf(name)
+  const cutOff: string[] = []
+  const who = whoIsWho({
+    ...{ ownId: id, ownEpoch: 1, acquaintances, table, news },
+    cutOff: (peer) => void cutOff.push(peer),
+    look: () => {},
+  })
   const row = new OwnRow({ id: Buffer.from(id, 'hex'), name, epoch: 1, sign: () => new Uint8Array(64) })
   news.on('files', () => {
     const change = row.sync(published.files())
@@ -147,6 +164,7 @@ export const startScope = async (options: ScopeOptions = {}): Promise<Scope> => 
     place,
     published,
     table,
+    who,
     catalogue,
     news,
     transfers,
@@ -192,6 +210,8 @@ export const startScope = async (options: ScopeOptions = {}): Promise<Scope> => 
     place,
     published,
     table,
+    who,
+    cutOff,
     catalogue,
     news,
     transfers,
@@ -215,7 +235,7 @@ export const startScope = async (options: ScopeOptions = {}): Promise<Scope> => 
       }
     },
     meet: ({ id: peer, name: peerName, address, files = [], alive = true }) => {
-      table.forget(peer)
+      if (table.get(peer)) table.forget(peer)
       const shared = files.map((file): SharedFile => {
         const hash = file.hash ?? hashOf(file.bytes)
         const root = file.root ?? (file.hash === undefined ? rootOf(file.bytes) : hash)
@@ -239,6 +259,7 @@ export const startScope = async (options: ScopeOptions = {}): Promise<Scope> => 
         lastSeenMs: Date.now(),
       })
       if (alive) table.answered(address)
+      news.tell('table')
       news.tell('catalogue')
     },
   }

@@ -9,6 +9,8 @@ import type { Content } from '../../transfer/fetch.ts'
 import type { HandedOn } from '../../transfer/hand-on.ts'
 import type { HandOver } from '../../transfer/hand-over.ts'
 import type { Transfers } from '../../transfer/transfers.ts'
+import type { Acquaintances } from '../../trust/acquaintances.ts'
+import type { Doubles } from '../../trust/doubles.ts'
 
 /** This node, as its pages name it. */
 export interface Self {
@@ -23,12 +25,24 @@ export interface Self {
   readonly version: string
 }
 
+/** Who is who, and what the person says of it. */
+export interface Who {
+  readonly acquaintances: Acquaintances
+  readonly doubles: Pick<Doubles, 'all' | 'of' | 'ofUs'>
+  /** It is not asked, not answered and not listed any more. @throws UnknownPeer, DiskFull, CannotWrite */
+  readonly block: (id: string) => void
+  readonly unblock: (id: string) => void
+  /** @throws UnknownPeer; NotNow when it is here, or blocked */
+  readonly forget: (id: string) => void
+}
+
 export interface UserDeps {
   readonly self: Self
   readonly home: Home
   readonly place: Place
   readonly published: Published
   readonly table: PeerTable
+  readonly who: Who
   readonly catalogue: Catalogue
   readonly news: News
   readonly transfers: Transfers

@@ -8,6 +8,7 @@ import type { Desk } from './desk.ts'
 import { createDiffer, type LiveView, toHtml, whole } from './live.ts'
 import { myFilesAnswer } from './myfiles.ts'
 import { nodesAnswer } from './nodes.ts'
+import { otherOf } from './others.ts'
 import { type Part, render, sendHtml, toPartial } from './render.ts'
 import type { Feed } from './streams.ts'
 import { transfersAnswer } from './transfer-answer.ts'
@@ -70,7 +71,7 @@ const bodyOf = (desk: Desk, query: EventsQuery): LiveView | undefined => {
     case 'nodes':
       return nodesView(desk, query.page ?? 1)
     case 'node': {
-      const peer = desk.table.get(query.id ?? '')
+      const peer = otherOf(desk, query.id ?? '')
       if (!peer) throw new UnknownPeer()
       return nodeView(desk, peer, query)
     }

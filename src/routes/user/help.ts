@@ -39,6 +39,11 @@ const ROUTES: HelpAnswer['routes'] = [
   ['POST', '/transfers/:id/open', 'Open the finished file with the program of this computer'],
   ['GET', '/nodes', 'Every computer and what it shares'],
   ['GET', '/nodes/:id', 'One computer and its files, in pages: ?q= ?page= ?size='],
+  ['POST', '/nodes/:id/name', 'Give it a name of yours: name=, empty to take it away'],
+  ['POST', '/nodes/:id/block', 'Neither ask it nor answer it any more'],
+  ['POST', '/nodes/:id/unblock', 'Do so again'],
+  ['POST', '/nodes/:id/trust-again', 'Take away the mark of having sent something wrong'],
+  ['POST', '/nodes/:id/forget', 'Take one that is away off the table'],
   ['GET', '/events', 'Changes as they happen (Server-Sent Events)'],
   ['GET', '/help', 'This page'],
 ].map(([method = '', path = '', what = '']) => ({ method, path, what }))

@@ -5,6 +5,7 @@ import formbody from '@fastify/formbody'
 import staticFiles, { type FastifyStaticOptions } from '@fastify/static'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { acquaintRoutes } from './acquaint.ts'
 import { availableRoute } from './available.ts'
 import type { UserDeps } from './deps.ts'
 import { deskOf } from './desk.ts'
@@ -57,6 +58,7 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserDeps> = async (app, deps)
   await app.register(publishRoutes, desk)
   await app.register(uploadRoute, desk)
   await app.register(nodesRoutes, desk)
+  await app.register(acquaintRoutes, desk)
   await app.register(availableRoute, desk)
   await app.register(getfileRoutes, desk)
   await app.register(transferRoutes, desk)

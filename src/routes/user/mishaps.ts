@@ -54,6 +54,12 @@ const MISHAPS: Readonly<Record<string, Mishap>> = {
     href: '/nodes',
     button: 'Show all nodes',
   },
+  PM_NAME_TAKEN: {
+    title: 'You call another computer that already',
+    text: 'Two with one name could not be told apart. Take it away there first, or choose another name.',
+    href: '/nodes',
+    button: 'Show all nodes',
+  },
   PM_NO_HOLDER: {
     title: 'Nobody who has this file is here now',
     text: 'It can be fetched again as soon as one of them is back. Nothing was saved.',

@@ -1,6 +1,7 @@
 /** My files: what lies in the folder of this computer, published or not. */
 import type { MyFilesQuery } from '../../../api/files.ts'
 import { DEFAULT_PAGE_SIZE } from '../../../api/paging.ts'
+import { shortFingerprint } from '../../../trust/acquaintances.ts'
 import type { Desk } from '../desk.ts'
 import type { Listing, MyFile } from '../folder.ts'
 import { type LiveList, type LiveView, listHtml, type Row } from '../live.ts'
@@ -46,6 +47,7 @@ export const myFilesPage = async (desk: Desk, query: MyFilesQuery): Promise<stri
       kinds: render('fragments/kinds', showModel(query)),
       list: list && listHtml(list),
       folder: desk.self.home,
+      fingerprint: shortFingerprint(desk.self.id),
     }),
   })
 }

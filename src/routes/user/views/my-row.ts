@@ -80,7 +80,7 @@ const alsoOn = (desk: Desk, { file }: MyFile): Fact => {
   if (others.length === 0) return {}
   const [first] = others
   return others.length === 1
-    ? { before: 'also on ', name: shown(first?.name ?? '') }
+    ? { before: 'also on ', name: shown(first?.called ?? '') }
     : {
         before: `also on ${listed(
           others.map(({ name }) => shown(name)),

@@ -144,12 +144,12 @@ export const transferView = (desk: Desk, transfer: Transfer): LiveView => {
   }
 }
 
-const giversModel = ({ faceOf, table }: Desk, transfer: Transfer) => {
+const giversModel = ({ faceOf, called, table }: Desk, transfer: Transfer) => {
   const { givers, foundBytes } = sharesOf(transfer)
   return {
     givers: givers.map(({ id, name, bytes, rate }) => ({
       face: faceOf(id, name),
-      name: shown(name),
+      name: shown(called({ id, name })),
       href: table.get(id) ? `/nodes/${id}` : undefined,
       bytes: sizeWords(bytes),
       rate: rate >= 1 ? rateWords(rate) : '',
@@ -157,7 +157,7 @@ const giversModel = ({ faceOf, table }: Desk, transfer: Transfer) => {
     over: transfer.state === 'done',
     found: foundBytes > 0 ? sizeWords(foundBytes) : '',
     drops: transfer.lost.flatMap((lost) => {
-      const words = dropWords(lost)
+      const words = dropWords(lost, called)
       return words ? [words] : []
     }),
   }
