@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { looksLike, petnameOf, skeletonOf } from '../../../src/trust/names.ts'
 
-test.each([
+test.each<readonly string[]>([
   ['Library PC', 'library  pc'],
   ['Library PC', ' LIBRARY-PC '],
   ['Library PC', 'Librаry РС', 'three letters of the Cyrillic alphabet'],
@@ -16,7 +16,7 @@ test.each([
   ['Straße', 'STRASSE'],
   ['node 0', 'node O'],
   ['📚', ' 📚 '],
-])('%j and %j look the same', (a, b) => {
+])('%j and %j look the same', (a = '', b = '') => {
   expect(looksLike(a, b)).toBe(true)
 })
 

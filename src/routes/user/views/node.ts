@@ -148,7 +148,7 @@ const fileList = (desk: Desk, peer: Peer, query: NodeQuery, now: number): LiveLi
     text: found.length === 0 ? '' : q === '' ? 'Newest first' : `${countOf(found.length, 'file')} found`,
     fresh: nodeAddress(peer.id, query),
     noun: 'file',
-    empty: found.length === 0 ? emptyModel(peer, q, all) : undefined,
+    empty: found.length === 0 ? emptyModel(desk, peer, q, all) : undefined,
     pager: pager({ page, size, total: found.length }, (other) => nodeAddress(peer.id, { ...query, page: other })),
   }
   return {
@@ -171,8 +171,10 @@ const rowOf = (desk: Desk, file: SharedFile, { now, ids }: { now: number; ids: S
   return { id, html: render('fragments/file-row', { ...row, id }) }
 }
 
-const emptyModel = (peer: Peer, q: string, all: string) =>
-  q === ''
+const emptyModel = ({ who }: Desk, peer: Peer, q: string, all: string) => {
+  if (who.acquaintances.isBlocked(peer.id))
+    return { before: 'Nothing of it is shown', text: 'What it publishes comes back when you unblock it.' }
+  return q === ''
     ? { before: 'Nothing is published there right now', text: 'What this computer publishes appears here by itself.' }
     : {
         before: 'Nothing fits “',
@@ -181,3 +183,4 @@ const emptyModel = (peer: Peer, q: string, all: string) =>
         text: `${count(peer.files.size)} ${peer.files.size === 1 ? 'file is' : 'files are'} published there.`,
         all,
       }
+}
