@@ -53,13 +53,15 @@ export class Doubles {
 
   /**
    * A node said in a session who it is. A start that was replaced by a later one, and still answers at another address, is another
-   * process; so is one that says something else with the same epoch and version. One node at several addresses has one epoch, one
+   * process; so is one that says something else with the same epoch and version at another port of the same host. One node at several addresses has one epoch, one
    * that was started again or has moved has a later one, and its earlier self is silent.
    */
   proved(proof: Proof): void {
     const { id, address, epoch, version, sig, askedAt } = proof
     const latest = this.#latest.get(id)
-    const isOther = latest?.epoch === epoch && latest.version === version && latest.sig !== sig
+    // A node may say another thing on each of its networks, but not at two ports of one host.
+    const isNear = latest !== undefined && hostOf(latest.address) === hostOf(address)
+    const isOther = isNear && latest.epoch === epoch && latest.version === version && latest.sig !== sig
     if (latest && (epoch < latest.epoch || isOther)) {
       const wasAfter = askedAt > latest.answeredAt && address !== latest.address
       if (wasAfter && this.#options.isThere(id, latest.address)) this.#found(id, [latest.address, address])
@@ -103,3 +105,5 @@ export class Doubles {
     if (isNews) this.#options.tell()
   }
 }
+
+const hostOf = (address: string): string => address.slice(0, address.lastIndexOf(':'))

@@ -88,10 +88,21 @@ test('a blocked node that hides who it is in /alive learns nothing more by that'
   expect(stranger.asked.filter((step) => step !== 'alive' && step !== 'getkey')).toEqual([])
 })
 
+test('one that is unblocked is looked for at once, not with the next round', async () => {
+  const stranger = await startStranger()
+  const node = await startNode({ ports: [...(await freePorts(1)), stranger.address], interval: 3_600 })
+  await knows(node.url, stranger.id)
+  await say(node.url, stranger.id, 'block')
+  await say(node.url, stranger.id, 'unblock')
+  await knows(node.url, stranger.id, ({ alive }) => alive)
+})
+
 test('a block outlives a restart', async () => {
   const stranger = await startStranger({ name: 'Emeka' })
   stranger.publish('theirs.txt', 'theirs')
   const home = await tempDir()
+  // Stopped once, it has the row of the other on its disk; killed right after the block, it has had no time to take it away.
+  await (await met(stranger, home)).stop()
   const first = await met(stranger, home)
   await say(first.url, stranger.id, 'block')
   await first.kill()
@@ -141,6 +152,40 @@ test('open sessions of a blocked node end, and whatever is still given in them',
   expect((await bystander.ask('GET', '/table')).status).toBe(200)
   expect(elsewhere.destroyed).toBe(false)
   elsewhere.destroy()
+})
+
+test('an answer of a blocked node that is under way is broken off', async () => {
+  const content = shared(randomBytes(200 * PIECE))
+  const holder = await startHolder(content)
+  const closed = Promise.withResolvers<number>()
+  const begun = Promise.withResolvers<number>()
+  // It sends a little all the time, so that nobody gives it up.
+  holder.does.set('pieces', ({ run, pieces, response }) => {
+    const body = pieces(run)
+    response.writeHead(200, { 'portmesh-sealed': 'v=1', 'content-length': String(body.length) })
+    let at = 0
+    const drip = setInterval(() => {
+      response.write(body.subarray(at, at + 1_000))
+      at += 1_000
+      begun.resolve(at)
+    }, 20)
+    response.once('close', () => {
+      clearInterval(drip)
+      closed.resolve(body.length - at)
+    })
+  })
+  const node = await met(holder.stranger)
+  await fetch(`${node.url}transfers`, { method: 'POST', body: new URLSearchParams({ root: content.root }) })
+  await begun.promise
+  await sleep(500)
+  await say(node.url, holder.id, 'block')
+  // All of it would take some seconds more.
+  expect(await closed.promise).toBeGreaterThan(0)
+  await until(
+    async () => holder.following(),
+    (following) => following === 0,
+    3_000,
+  )
 })
 
 test('a fetch from a node that is blocked in the middle of it stops there, and goes on when it is unblocked', async () => {

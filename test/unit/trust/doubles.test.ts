@@ -54,6 +54,16 @@ test('one node at several addresses is one', () => {
   expect(doubles.all()).toEqual([])
 })
 
+test('one node that says another thing on each of its networks is one', () => {
+  const { doubles, proved, there } = setUp()
+  there.add('192.168.1.2:5001')
+  for (let version = 1; version < 5; version++) {
+    proved(A, 10, version, `here ${version}`)
+    proved('192.168.1.2:5001', 10, version, `there ${version}`)
+  }
+  expect(doubles.all()).toEqual([])
+})
+
 test('a restart is none, nor is a move to another address', () => {
   const { doubles, proved, there } = setUp()
   proved(A, 10)
