@@ -4,12 +4,9 @@ import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { free, utf8 } from '../../bytes.ts'
 import { NoSession } from '../../errors.ts'
-import { sealLive, sealPieces } from '../../session/sealed.ts'
+import { type SealedFrame, sealLive, sealPieces } from '../../session/sealed.ts'
 import type { Follower, Given } from '../../transfer/giving.ts'
 import { sealedHeaders } from './sealing.ts'
-
-/** One write to a connection: a slow reader is seen by the writes that end. */
-const WRITE_BYTES = 256 * 1024
 
 /** Who is told of the end of a connection: one listener of its own for any number of requests on it. */
 const listening = new WeakMap<Socket, Set<() => void>>()
@@ -55,7 +52,7 @@ export const sendPieces = async (request: FastifyRequest, reply: FastifyReply, g
     let left = given.bytes
     for (let frame = await given.next(); frame; frame = await given.next()) {
       left -= frame.length
-      await wire.writeFrame(...sealer.seal(frame, left === 0))
+      await wire.writeFrame(sealer.seal(frame, left === 0))
     }
     await wire.end()
     whole = true
@@ -116,17 +113,15 @@ class Wire {
     await this.#queue((done) => this.#raw.write(bytes, done))
   }
 
-  /** As write. The memory of the ciphertext is given back when it is sent. */
-  async writeFrame(ciphertext: Uint8Array, tag: Uint8Array): Promise<void> {
-    const last = Math.floor((ciphertext.length - 1) / WRITE_BYTES) * WRITE_BYTES
-    for (let at = 0; at < last; at += WRITE_BYTES) await this.write(ciphertext.subarray(at, at + WRITE_BYTES))
+  /** Its parts one after the other, the tag along with the last of the others; the memory of each is given back when it is sent. */
+  async writeFrame(frame: SealedFrame): Promise<void> {
+    const [tag, last] = [frame.at(-1), frame.at(-2)]
+    for (const part of frame.slice(0, -2)) await this.#queue((done) => this.#raw.write(part, freeing(part, done)))
+    if (!last || !tag) return
     await this.#queue((done) => {
       this.#raw.cork()
-      this.#raw.write(ciphertext.subarray(last))
-      this.#raw.write(tag, (error) => {
-        if (!error) free(ciphertext)
-        done(error)
-      })
+      this.#raw.write(last)
+      this.#raw.write(tag, freeing(last, done))
       this.#raw.uncork()
     })
   }
@@ -136,7 +131,7 @@ class Wire {
     await Promise.race([ended, this.#gone])
   }
 
-  async #queue(send: (done: (error?: Error | null) => void) => void): Promise<void> {
+  async #queue(send: (done: Done) => void): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     promise.catch(() => undefined)
     send((error) => (error ? reject(error) : resolve()))
@@ -147,3 +142,12 @@ class Wire {
     if (before) await Promise.race([before, this.#gone])
   }
 }
+
+type Done = (error?: Error | null) => void
+
+const freeing =
+  (part: Uint8Array, done: Done): Done =>
+  (error) => {
+    if (!error) free(part)
+    done(error)
+  }
