@@ -194,14 +194,13 @@ class Bell {
     // A burst of events is one: the turn of the loop that brings them ends first.
     await sleep(0)
     if (!this.#rung) {
-      const late = new AbortController()
-      await Promise.race([
-        new Promise<void>((resolve) => {
-          this.#hear = resolve
-        }),
-        sleep(atMostMs, undefined, { signal: late.signal }).catch(() => {}),
-      ])
-      late.abort()
+      await new Promise<void>((resolve) => {
+        const late = setTimeout(resolve, atMostMs)
+        this.#hear = () => {
+          clearTimeout(late)
+          resolve()
+        }
+      })
       this.#hear = undefined
     }
     this.#rung = false
