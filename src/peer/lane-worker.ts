@@ -1,13 +1,16 @@
 /** The lane's thread: sockets are read and pieces deciphered here, so that the main thread gets whole frames and no garbage. */
 import { parentPort } from 'node:worker_threads'
 import { free } from '../bytes.ts'
+import { keepCompiled } from '../compiled.ts'
 import { Answer } from './lane-answer.ts'
 import { Lines } from './lane-lines.ts'
 import type { FromLane, LaneAsked, ToLane } from './lane-messages.ts'
 import { leavesOf } from './leaves.ts'
 
+keepCompiled()
+
 /** A frame that came in more parts is joined, so that not every part travels on its own. */
-const PARTS = 4
+const PARTS = 16
 
 /** Requests that wait for a connection, and answers that come. */
 const running = new Map<number, { readonly stop: () => void; readonly taken: () => void }>()

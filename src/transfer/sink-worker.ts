@@ -16,11 +16,14 @@ import {
 } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { MessagePort } from 'node:worker_threads'
+import { keepCompiled } from '../compiled.ts'
 import { BLOCK_BYTES, RootBuilder } from '../store/merkle.ts'
 import { PieceSet } from '../store/piece-set.ts'
 import { pieceBytesOf, pieceCountOf } from '../store/pieces.ts'
 import { Parts } from './parts.ts'
 import { nodeFits, pieceFits } from './tree.ts'
+
+keepCompiled()
 
 /** Read at once when the file is read again. */
 const READ_BYTES = 1024 * 1024
