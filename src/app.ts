@@ -6,6 +6,7 @@ import { utf8 } from './bytes.ts'
 import { BadRequest, NoSession, NotFound, publicError } from './errors.ts'
 import type { Log } from './log.ts'
 import { AUTH_HEADER } from './protocol/constants.ts'
+import { aliveFirst } from './routes/peer/alive.ts'
 import type { PeerDeps } from './routes/peer/deps.ts'
 import { peerRoutes } from './routes/peer/index.ts'
 import { answerSealed, authenticate } from './routes/peer/sealing.ts'
@@ -86,8 +87,12 @@ export const buildApp = async ({ server, handleWith, log, peer, user }: AppServi
     if (exchange) return await answerSealed(reply, exchange, statusCode, utf8(body))
     return await reply.code(statusCode).type('application/json; charset=utf-8').send(body)
   })
+  let closing = false
+  app.addHook('preClose', async () => {
+    closing = true
+  })
   await app.ready()
-  if (handle) handleWith(handle)
+  if (handle) handleWith(aliveFirst(handle, peer, () => closing))
   return app
 }
 

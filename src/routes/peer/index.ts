@@ -5,11 +5,12 @@ import { type TSchema, Type } from 'typebox'
 import { Compile } from 'typebox/schema'
 import { BadRequest } from '../../errors.ts'
 import { isRowName, RowPage, TableQuery, Update } from '../../protocol/messages.ts'
+import { aliveRoute } from './alive.ts'
 import { onGone } from './answers.ts'
 import { contentRoutes } from './content.ts'
 import type { PeerDeps } from './deps.ts'
 import { endWhenSlow, LIMITS, Turnstile } from './limits.ts'
-import { aliveRoute, handshakeRoutes } from './open.ts'
+import { handshakeRoutes } from './open.ts'
 import { sealScope, sendSealedFile } from './sealing.ts'
 
 export const peerRoutes: FastifyPluginAsyncTypebox<PeerDeps> = async (app, deps) => {

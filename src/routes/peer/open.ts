@@ -1,31 +1,14 @@
-/** What anybody may ask without a session: are you there, your key, a handshake. Nothing else is said to a stranger. */
+/** What anybody may ask without a session, besides whether we are there: our key, a handshake. Nothing else is said to a stranger. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import { toB64u } from '../../bytes.ts'
 import { BadHandshake, isOurs, publicError, TooLarge } from '../../errors.ts'
-import { ALIVE_TEXT, MAX_HANDSHAKE_BYTES } from '../../protocol/constants.ts'
+import { MAX_HANDSHAKE_BYTES } from '../../protocol/constants.ts'
 import type { PeerDeps } from './deps.ts'
 
 const Field = Type.String({ maxLength: 512 })
 const KeyReply = Type.Object({ v: Field, group: Field, dh: Field, kid: Field, id: Field, bbs: Field, sig: Field })
 const BeginReply = Type.Object({ sid: Field, nB: Field, sig: Field, mac: Field })
 const ConfirmReply = Type.Object({ fin: Field })
-
-/** Alive or not: the one word anybody may ask (PROTOCOL.md, "Alive"). */
-export const aliveRoute: FastifyPluginAsyncTypebox<PeerDeps> = async (app, { row }) => {
-  app.get('/alive', async (_request, reply) => {
-    const { head, digest } = row.head()
-    return await reply
-      .headers({
-        'portmesh-id': head.id,
-        'portmesh-epoch': String(head.epoch),
-        'portmesh-table': `${head.version};${toB64u(digest)}`,
-        'cache-control': 'no-store',
-      })
-      .type('text/plain; charset=utf-8')
-      .send(ALIVE_TEXT)
-  })
-}
 
 /** The key of this minute, and the two messages of a handshake (PROTOCOL.md, "Handshake"). */
 export const handshakeRoutes: FastifyPluginAsyncTypebox<PeerDeps> = async (app, { responder }) => {
