@@ -10,6 +10,9 @@ export const FILE_FRAME_LOG2 = 20
 /** Frames of everything else: 64 KiB. */
 export const FRAME_LOG2 = 16
 
+/** A leaf of a content's tree covers so much. Here, because the thread that hashes them should not load the schemas. */
+export const TREE_BLOCK_BYTES = 16_384
+
 /** Header that makes a request part of a session, and the one that marks an answer as sealed. */
 export const AUTH_HEADER = 'portmesh-auth'
 export const SEALED_HEADER = 'portmesh-sealed'
