@@ -8,7 +8,7 @@ import type { LaneAsked, LaneEnd } from './lane-messages.ts'
 /** A refusal is short. */
 const MAX_REFUSAL_BYTES = 64 * 1024
 /** Frames that may be under way to the main thread; more stops the reading from the network. */
-const FRAMES = 3
+const FRAMES = 2
 /** What came is told at most this often, besides with each frame. */
 const PROGRESS_MS = 20
 

@@ -11,7 +11,7 @@ import type { FromSink, SinkTask, ToSink } from './sink-worker.ts'
 const WORKER = workerFile('sink-worker', import.meta.url)
 const UNIT_BYTES = 1024 * 1024
 /** What may wait for the thread; more stops the reading from the network. */
-const UNITS = 6
+const UNITS = 4
 /** Of pieces larger than a unit, each of which is a unit of its own. */
 const LARGE_UNITS = 4
 
