@@ -2,13 +2,15 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Lab } from '../test/helpers/lab.ts'
+import { type Reached, talk } from '../test/helpers/lan-node.ts'
 import { aria2Crowd } from './lib/aria2.ts'
-import { buildLab, type Lab } from './lib/lab.ts'
+import { labOf } from './lib/lab.ts'
 import { startLan, wireOf } from './lib/lan.ts'
 import { loadAverage, watchCpu } from './lib/machine.ts'
 import { MIB, makeRoom, randomFile } from './lib/room.ts'
 import { type Contender, interleave, printMore, printTable, roundsWanted, type Sample, spread } from './lib/rounds.ts'
-import { fetchOnce, publish, type Reached, talk, untilHeld } from './lib/talk.ts'
+import { fetchOnce, publish, untilHeld } from './lib/talk.ts'
 import { report } from './measure.ts'
 
 const ROUNDS = 5
@@ -22,7 +24,7 @@ const OURS = 'portmesh'
 const QUIET_MS = 1_000
 
 const rounds = roundsWanted(ROUNDS)
-const lab = buildLab(Array.from({ length: ASKERS + 1 }, () => RATE))
+const lab = labOf(Array.from({ length: ASKERS + 1 }, () => RATE))
 const room = await makeRoom(2.5 * (ASKERS + 1) * SIZE)
 if (typeof lab === 'string') report('skipped', lab)
 else if (!room) report('skipped', 'no room for the files')

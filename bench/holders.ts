@@ -2,13 +2,15 @@
 import { copyFile, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Lab } from '../test/helpers/lab.ts'
+import { type Reached, talk } from '../test/helpers/lan-node.ts'
 import { type Curls, startCurls } from './lib/curls.ts'
-import { buildLab, type Lab } from './lib/lab.ts'
+import { labOf } from './lib/lab.ts'
 import { startLan } from './lib/lan.ts'
 import { cpuOfEnded, loadAverage, watchCpu } from './lib/machine.ts'
 import { MIB, makeRoom, randomFile } from './lib/room.ts'
 import { type Contender, interleave, roundsWanted, spread } from './lib/rounds.ts'
-import { fetchOnce, publish, type Reached, talk, untilHeld } from './lib/talk.ts'
+import { fetchOnce, publish, untilHeld } from './lib/talk.ts'
 import { median, report } from './measure.ts'
 
 const ROUNDS = 3
@@ -27,7 +29,7 @@ type Case = 'equal' | 'one at 10 Mbit/s' | 'one stopped, 0.5 to 5.5 s'
 const CASES: readonly Case[] = ['equal', 'one at 10 Mbit/s', 'one stopped, 0.5 to 5.5 s']
 
 const rounds = roundsWanted(ROUNDS)
-const lab = buildLab([...Array.from({ length: HOLDERS }, () => `${RATE_MBIT}mbit`), ASKER_RATE])
+const lab = labOf([...Array.from({ length: HOLDERS }, () => `${RATE_MBIT}mbit`), ASKER_RATE])
 const room = await makeRoom(2.5 * (HOLDERS + 1) * Math.max(...SIZES))
 if (typeof lab === 'string') report('skipped', lab)
 else if (!room) report('skipped', 'no room for the files')

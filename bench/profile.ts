@@ -1,7 +1,7 @@
 /** Where the time of a fetch goes: the functions with the most time of their own, thread by thread; of 1 GiB from one holder, or with the word `crowd` of 64 MiB from one to eight. [fetches] */
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { buildLab } from './lib/lab.ts'
+import { labOf } from './lib/lab.ts'
 import { startLan } from './lib/lan.ts'
 import { loadAverage } from './lib/machine.ts'
 import { share, startPair } from './lib/pair.ts'
@@ -41,7 +41,7 @@ async function ofOne(folder: string): Promise<void> {
 
 /** The seeder and one of the askers, which are all alike. */
 async function ofCrowd(folder: string): Promise<void> {
-  const lab = buildLab(Array.from({ length: ASKERS + 1 }, () => CROWD_RATE))
+  const lab = labOf(Array.from({ length: ASKERS + 1 }, () => CROWD_RATE))
   if (typeof lab === 'string') return report('skipped', lab)
   const written = [join(folder, 'profiles-seeder'), join(folder, 'profiles-asker')] as const
   const flags = [await profiled(written[0]), await profiled(written[1])]

@@ -1,11 +1,12 @@
 /** One Fastify instance per listener: limits, the peer scope, on loopback the person's scope too, and what every failure becomes. */
-import { type RequestListener, type Server, STATUS_CODES } from 'node:http'
+import { createServer, type RequestListener, type Server, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { utf8 } from './bytes.ts'
 import { BadRequest, NoSession, NotFound, publicError } from './errors.ts'
 import type { Log } from './log.ts'
 import { AUTH_HEADER } from './protocol/constants.ts'
+import { aliveFirst } from './routes/peer/alive.ts'
 import type { PeerDeps } from './routes/peer/deps.ts'
 import { peerRoutes } from './routes/peer/index.ts'
 import { answerSealed, authenticate } from './routes/peer/sealing.ts'
@@ -86,16 +87,29 @@ export const buildApp = async ({ server, handleWith, log, peer, user }: AppServi
     if (exchange) return await answerSealed(reply, exchange, statusCode, utf8(body))
     return await reply.code(statusCode).type('application/json; charset=utf-8').send(body)
   })
+  let closing = false
+  app.addHook('preClose', async () => {
+    closing = true
+  })
   await app.ready()
-  if (handle) handleWith(handle)
+  if (handle) handleWith(aliveFirst(handle, peer, () => closing))
   return app
+}
+
+/** What the computers of a network get to see: the routes for nodes, and nothing else. It has no server of its own. */
+export const networkApp = async (
+  services: Pick<AppServices, 'log' | 'peer'>,
+): Promise<{ readonly handler: RequestListener; readonly close: () => Promise<void> }> => {
+  const handing = Promise.withResolvers<RequestListener>()
+  const app = await buildApp({ ...services, server: createServer(), handleWith: handing.resolve, user: undefined })
+  return { handler: await handing.promise, close: async () => await app.close() }
 }
 
 /** Statuses of what Node could not read; all else that is no request is a 400. */
 const UNREAD: Readonly<Record<string, number>> = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }
 
 /** What is no request is answered in the form of every other error, as long as somebody can be told, and its connection ends. */
-const answerNoRequest = (error: NodeJS.ErrnoException, socket: Socket): void => {
+export const answerNoRequest = (error: NodeJS.ErrnoException, socket: Socket): void => {
   if (error.code === 'ECONNRESET' || socket.destroyed) return
   const status = UNREAD[error.code ?? ''] ?? 400
   const { code, message } = publicError(new BadRequest('it is no request of HTTP/1.1'))

@@ -1,20 +1,15 @@
 /** A home and a port for this node. A home belongs to one process, a port to whoever binds it first: both are taken by trying. */
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { createServer, type RequestListener, type Server } from 'node:http'
+import type { RequestListener, Server } from 'node:http'
 import { join } from 'node:path'
 import type { Config } from './config.ts'
+import { type Doorkeeper, isLoopback } from './connections.ts'
 import { CannotStart, HomeInUse } from './errors.ts'
-import { SERVER_KEEP_ALIVE_MS } from './protocol/constants.ts'
+import { limitedServer, listenAt } from './http-server.ts'
 import { openState, type State } from './store/state.ts'
 
 /** A node that is just ending frees its home within this time. */
 const HOME_WAIT_MS = 3_000
-const HEADERS_TIMEOUT_MS = 10_000
-/** How often Node looks for slow heads; its default of 30 s would let them stay that much longer. */
-const CHECK_EVERY_MS = 1_000
-const MAX_CONNECTIONS = 512
-const MAX_HEADER_BYTES = 16 * 1024
 
 export interface Claim {
   readonly home: string
@@ -36,9 +31,14 @@ interface Held {
 /**
  * Take the first free port of the list, and with it a home: the given one, or `<homes>/<port>`.
  * Where this computer's node had a port that another program holds now, its home goes with it to the next port.
+ * @param door - who gets in when many want to
  * @throws CannotStart when no port is free, HomeInUse when the given home belongs to another process.
  */
-export const claim = async (config: Config, candidates: readonly number[]): Promise<Claim> => {
+export const claim = async (
+  config: Config,
+  candidates: readonly number[],
+  door: Doorkeeper = { isOwnAddress: isLoopback },
+): Promise<Claim> => {
   let held = config.home === undefined ? undefined : await hold(config.home, HOME_WAIT_MS)
   try {
     for (const port of candidates) {
@@ -47,7 +47,7 @@ export const claim = async (config: Config, candidates: readonly number[]): Prom
         held = await holdFree(own)
         if (!held) continue
       }
-      const bound = await bind(port)
+      const bound = await bind(port, door)
       if (!bound) continue
       held ??= await holdFree(own)
       if (held) return { ...held, ...bound, port }
@@ -79,27 +79,14 @@ const holdFree = async (home: string): Promise<Held | undefined> => {
 }
 
 /** Undefined when the port is taken, or not for us. */
-const bind = async (port: number): Promise<Bound | undefined> => {
+const bind = async (port: number, door: Doorkeeper): Promise<Bound | undefined> => {
   const ready = Promise.withResolvers<RequestListener>()
-  const options = {
-    keepAliveTimeout: SERVER_KEEP_ALIVE_MS,
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: 0,
-    connectionsCheckingInterval: CHECK_EVERY_MS,
-    maxHeaderSize: MAX_HEADER_BYTES,
-  }
   // A port answers the others' probes as soon as it is bound; one that stays silent would be taken for a stopped node.
-  const server = createServer(options, (request, response) => {
+  const server = limitedServer((request, response) => {
     void ready.promise.then((handler) => handler(request, response))
-  })
-  server.maxConnections = MAX_CONNECTIONS
+  }, door)
   try {
-    server.listen({ port, host: '127.0.0.1', exclusive: true })
-    await once(server, 'listening')
-    // Without a free descriptor a connection cannot be taken: that ends the connection, not the node.
-    server.on('error', () => {})
-    // When all places are taken, those who only wait make room: 512 idle visitors must not lock everybody out.
-    server.on('drop', () => server.closeIdleConnections())
+    await listenAt(server, '127.0.0.1', port)
     return { server, handleWith: ready.resolve }
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined

@@ -1,7 +1,9 @@
 /** What a node is told at its start. The command line, the environment, settings.json and the defaults become one Config. */
-import { readFile, rename } from 'node:fs/promises'
-import { basename, isAbsolute, join, resolve, sep } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
+import { isAbsolute, join, resolve, sep } from 'node:path'
 import { CannotStart, WrongUse } from './errors.ts'
+import { LIMIT_NAMES, type Limits, parseLimit, UNLIMITED, whyNotLimit } from './rate-words.ts'
 
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -18,8 +20,18 @@ export interface Config {
   /** Pause between two rounds of the keep-alive loop. */
   readonly intervalMs: number
   readonly logLevel: LogLevel
+  /** Whether the network sees this node, and at which addresses only; none named: at all of them. */
+  readonly lan: boolean
+  readonly hosts: readonly string[]
+  /** Bytes a second to and from other computers; 0 is no limit. */
+  readonly limits: Limits
   /** What an option or the environment decided: settings.json does not change it (see `withSettings`). */
-  readonly fixed: { readonly name: boolean; readonly interval: boolean }
+  readonly fixed: {
+    readonly name: boolean
+    readonly interval: boolean
+    readonly lan: boolean
+    readonly limits: Partial<Limits>
+  }
 }
 
 /** Options of the command line as they were typed; numbers are checked here, together with those of the environment. */
@@ -28,15 +40,13 @@ export interface Options {
   readonly files?: string | undefined
   readonly name?: string | undefined
   readonly interval?: string | undefined
+  readonly lan?: string | undefined
+  readonly host?: string | undefined
   readonly logLevel?: string | undefined
-}
-
-/** What the page's switches write into `<home>/.portmesh/settings.json`. */
-export interface Settings {
-  readonly name?: string
-  readonly intervalMs?: number
-  /** What is wrong with the file, in words; then nothing of it is used. */
-  readonly damage?: string
+  readonly up?: string | undefined
+  readonly down?: string | undefined
+  readonly upPeer?: string | undefined
+  readonly downPeer?: string | undefined
 }
 
 /** Where and by whom the program was started; all paths absolute. */
@@ -58,7 +68,13 @@ export const ENVIRONMENT = {
   files: 'PORTMESH_FILES',
   name: 'PORTMESH_NAME',
   interval: 'PORTMESH_INTERVAL',
+  lan: 'PORTMESH_LAN',
+  host: 'PORTMESH_HOST',
   logLevel: 'PORTMESH_LOG_LEVEL',
+  up: 'PORTMESH_UP',
+  down: 'PORTMESH_DOWN',
+  upPeer: 'PORTMESH_UP_PEER',
+  downPeer: 'PORTMESH_DOWN_PEER',
 } as const satisfies Record<keyof Options, string>
 
 export const DEFAULT_INTERVAL_MS = 10_000
@@ -90,6 +106,11 @@ export const resolveConfig = (surroundings: Surroundings): Config => {
   const name = given('name')
   const interval = given('interval')
   const logLevel = given('logLevel')
+  const lan = given('lan')
+  const hosts = hostsOf(given('host'))
+  const limits: Partial<Limits> = Object.fromEntries(
+    LIMIT_NAMES.flatMap((key) => [given(key)].flatMap((found) => (found ? [[key, limitOf(found)]] : []))),
+  )
   return {
     portsFile: path('ports') ?? join(base, 'ports.txt'),
     home: path('files'),
@@ -97,75 +118,16 @@ export const resolveConfig = (surroundings: Surroundings): Config => {
     name: name ? nameOf(name) : defaultName(surroundings.user, surroundings.host),
     intervalMs: interval ? intervalOf(interval) : DEFAULT_INTERVAL_MS,
     logLevel: logLevel ? logLevelOf(logLevel) : DEFAULT_LOG_LEVEL,
-    fixed: { name: name !== undefined, interval: interval !== undefined },
+    lan: lan ? isOn(lan) : hosts !== undefined,
+    hosts: hosts ?? [],
+    limits: { ...UNLIMITED, ...limits },
+    fixed: {
+      name: name !== undefined,
+      interval: interval !== undefined,
+      lan: lan !== undefined || hosts !== undefined,
+      limits,
+    },
   }
-}
-
-/**
- * Lay settings.json of the home over the defaults, below what was given by option or environment.
- * A damaged file is put aside as `settings.corrupt-<time>`: the notices say so, and the defaults hold.
- * @throws CannotStart when the file is there and can be neither read nor put aside.
- */
-export const withSettings = async (config: Config, home: string, notices: string[]): Promise<Config> => {
-  const settings = await readSettings(home)
-  if (settings.damage !== undefined) notices.push(await putAside(settingsFile(home), settings.damage))
-  return {
-    ...config,
-    name: config.fixed.name ? config.name : (settings.name ?? config.name),
-    intervalMs: config.fixed.interval ? config.intervalMs : (settings.intervalMs ?? config.intervalMs),
-  }
-}
-
-/** Where the settings of a home lie. */
-export const settingsFile = (home: string): string => join(home, '.portmesh', 'settings.json')
-
-/**
- * Read `<home>/.portmesh/settings.json`: `{ "name": text, "interval": seconds }`, each optional; unknown keys are left alone.
- * @returns an empty object when there is no such file; `damage` and nothing else when it is not what it should be.
- * @throws CannotStart naming file and reason when it cannot be read: that says nothing about what is in it.
- */
-export const readSettings = async (home: string): Promise<Settings> => {
-  const file = settingsFile(home)
-  const read = await readFile(file, 'utf8').catch((cause: unknown): Settings => {
-    if (codeOf(cause) === 'ENOENT' || codeOf(cause) === 'ENOTDIR') return {}
-    if (codeOf(cause) === 'EISDIR') return { damage: 'it is a folder' }
-    throw new CannotStart(`${file} cannot be used: it could not be read (${codeOf(cause)})`, { cause })
-  })
-  return typeof read === 'string' ? parseSettings(read) : read
-}
-
-const parseSettings = (text: string): Settings => {
-  let value: unknown
-  try {
-    value = JSON.parse(text.replace(/^\ufeff/, ''))
-  } catch {
-    return { damage: 'it is not JSON' }
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return { damage: 'it is not a JSON object' }
-  const name = 'name' in value ? value.name : undefined
-  const interval = 'interval' in value ? value.interval : undefined
-  const badName = name === undefined ? undefined : typeof name === 'string' ? whyNotName(name) : 'it is not text'
-  if (badName) return { damage: `"name": ${badName}` }
-  const badInterval =
-    interval === undefined
-      ? undefined
-      : typeof interval === 'number'
-        ? whyNotInterval(interval * 1_000)
-        : 'it is not a number'
-  if (badInterval) return { damage: `"interval": ${badInterval}` }
-  return {
-    ...(typeof name === 'string' ? { name: tidyName(name) } : {}),
-    ...(typeof interval === 'number' ? { intervalMs: Math.round(interval * 1_000) } : {}),
-  }
-}
-
-/** @returns what the person should be told. */
-const putAside = async (file: string, damage: string): Promise<string> => {
-  const aside = join(file, '..', `settings.corrupt-${new Date().toISOString().replaceAll(/[-:]/g, '')}`)
-  await rename(file, aside).catch((cause: unknown) => {
-    throw new CannotStart(`${file} cannot be used: ${damage}; nor moved away (${codeOf(cause)})`, { cause })
-  })
-  return `${file} cannot be used: ${damage}. The node starts with its usual settings; the old file is kept as ${basename(aside)}`
 }
 
 /**
@@ -212,7 +174,8 @@ interface Given {
 
 /** An empty variable counts as not set: that is how many shells unset one. */
 const pick = (option: string | undefined, variable: string | undefined, key: keyof Options): Given | undefined => {
-  if (option !== undefined) return { value: option, from: key === 'logLevel' ? '--log-level' : `--${key}` }
+  if (option !== undefined)
+    return { value: option, from: `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}` }
   return variable ? { value: variable, from: ENVIRONMENT[key] } : undefined
 }
 
@@ -223,7 +186,7 @@ const absolute = (path: string, stand: string, personHome: string): string => {
   return resolve(stand, path)
 }
 
-const tidyName = (text: string): string => text.trim().normalize('NFC')
+export const tidyName = (text: string): string => text.trim().normalize('NFC')
 
 const nameOf = ({ value, from }: Given): string => {
   const reason = whyNotName(value)
@@ -231,7 +194,7 @@ const nameOf = ({ value, from }: Given): string => {
   return tidyName(value)
 }
 
-const whyNotInterval = (milliseconds: number): string | undefined =>
+export const whyNotInterval = (milliseconds: number): string | undefined =>
   milliseconds >= MIN_INTERVAL_MS && milliseconds <= MAX_INTERVAL_MS
     ? undefined
     : `it must be from ${MIN_INTERVAL_MS / 1_000} to ${MAX_INTERVAL_MS / 1_000} seconds`
@@ -241,6 +204,32 @@ const intervalOf = ({ value, from }: Given): number => {
   const reason = whyNotInterval(milliseconds)
   if (reason) throw new WrongUse(`${from} ${JSON.stringify(value)} cannot be used: ${reason}`)
   return milliseconds
+}
+
+const isOn = ({ value, from }: Given): boolean => {
+  if (['1', 'true', 'yes', 'on'].includes(value)) return true
+  if (['0', 'false', 'no', 'off'].includes(value)) return false
+  throw new WrongUse(`${from} ${JSON.stringify(value)} cannot be used: it is 1 or 0`)
+}
+
+/** @returns no addresses for "all of them". */
+const hostsOf = (given: Given | undefined): readonly string[] | undefined => {
+  if (!given) return undefined
+  const hosts = given.value.split(',').map((host) => host.trim().replace(/^\[(.*)\]$/, '$1'))
+  for (const host of hosts) {
+    if (isIP(host) === 0)
+      throw new WrongUse(`${given.from} ${JSON.stringify(host)} cannot be used: it is an address like 192.168.1.5`)
+    if (host.startsWith('127.') || host === '::1')
+      throw new WrongUse(`${given.from} ${host} cannot be used: this node listens there anyway`)
+  }
+  return hosts.includes('0.0.0.0') || hosts.includes('::') ? [] : hosts
+}
+
+const limitOf = ({ value, from }: Given): number => {
+  const limit = parseLimit(value)
+  const reason = whyNotLimit(limit)
+  if (reason) throw new WrongUse(`${from} ${JSON.stringify(value)} cannot be used: ${reason}`)
+  return limit
 }
 
 const logLevelOf = ({ value, from }: Given): LogLevel => {
@@ -263,5 +252,5 @@ const defaultName = (user: string | undefined, host: string): string => {
   return cut.trim()
 }
 
-const codeOf = (error: unknown): string =>
+export const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown'

@@ -45,10 +45,21 @@ export const UnsupportedMediaType = createError<[options?: Cause]>(
   'this kind of body is not accepted here',
   415,
 )
+export const BadLimit = createError<[why: string, options?: Cause]>('PM_BAD_LIMIT', '%s', 400)
+export const BadAddress = createError<[text: string, options?: Cause]>(
+  'PM_BAD_ADDRESS',
+  '%s is not the address of another computer, like 192.168.1.20:5000',
+  400,
+)
 export const UnknownPeer = createError<[options?: Cause]>(
   'PM_UNKNOWN_PEER',
   'no node of the table has that address',
   404,
+)
+export const NameTaken = createError<[options?: Cause]>(
+  'PM_NAME_TAKEN',
+  'another node goes by that name already: take it away there first',
+  409,
 )
 export const UnknownContent = createError<[options?: Cause]>('PM_UNKNOWN_CONTENT', 'no node shares that file', 404)
 export const AmbiguousHash = createError<[roots: string, options?: Cause]>(
@@ -111,6 +122,11 @@ export const TooManyFiles = createError<[options?: Cause]>(
   'PM_TOO_MANY_FILES',
   'no more files can be published by one node',
   409,
+)
+export const TableFull = createError<[options?: Cause]>(
+  'PM_TABLE_FULL',
+  'other nodes share more files than this one can keep in mind',
+  507,
 )
 export const DiskFull = createError<[options?: Cause]>('PM_DISK_FULL', 'the disk is full', 507)
 export const CannotWrite = createError<[options?: Cause]>('PM_CANNOT_WRITE', 'this folder cannot be written', 507)

@@ -10,6 +10,7 @@ import { runMesh } from './cli/mesh.ts'
 import { linePrinter } from './cli/show.ts'
 import { firstPorts, runNode } from './cli/start.ts'
 import { stopRequested } from './cli/stop.ts'
+import { keepCompiled } from './compiled.ts'
 import { type Config, type Options, resolveConfig } from './config.ts'
 import { CannotStart, WrongUse } from './errors.ts'
 import { createLog, type ProcessLog } from './log.ts'
@@ -136,6 +137,7 @@ process.on('uncaughtException', fail)
 process.on('unhandledRejection', fail)
 // Signals alone do not keep a process alive; whoever waits for one must not end by itself.
 const alive = setInterval(() => {}, MAX_TIMER_MS)
+keepCompiled()
 const code = await main().catch(explain)
 clearInterval(alive)
 log?.close()

@@ -6,6 +6,10 @@ export class Metrics {
     this.#counts.set(name, (this.#counts.get(name) ?? 0) + amount)
   }
 
+  all(): readonly (readonly [name: string, count: number])[] {
+    return [...this.#counts]
+  }
+
   get(name: string): number {
     return this.#counts.get(name) ?? 0
   }

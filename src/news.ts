@@ -1,6 +1,6 @@
 /** Topics and listeners: the one way up between rooms. A topic is told, never what to do about it; nothing is queued. */
 
-export type Topic = 'table' | 'catalogue' | 'files' | 'transfers'
+export type Topic = 'table' | 'catalogue' | 'files' | 'transfers' | 'lan'
 export type Listener = () => void
 
 export class News {

@@ -1,53 +1,40 @@
 /** One node: builds every room, joins them, starts and stops them in order. */
-import type { Server } from 'node:http'
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyInstance } from 'fastify'
 import program from '../package.json' with { type: 'json' }
-import { buildApp } from './app.ts'
+import { answerNoRequest, buildApp, networkApp } from './app.ts'
 import { toHex } from './bytes.ts'
 import { type Claim, claim } from './claim.ts'
-import { type Config, readPortsFile, withSettings } from './config.ts'
+import { type Config, readPortsFile } from './config.ts'
+import type { Doorkeeper } from './connections.ts'
 import { sign, verify } from './crypto/identity.ts'
 import { Catalogue } from './dht/catalogue.ts'
-import { OwnRow } from './dht/row.ts'
-import { FILES_A_SLICE, inSlices, nextTurn } from './dht/slices.ts'
 import { PeerTable } from './dht/table.ts'
-import { KeepAlive } from './discovery/keepalive.ts'
 import { discoveryLines } from './discovery/lines.ts'
 import { blockedByBrowsers, parsePorts } from './discovery/ports.ts'
 import { CannotStart, CannotWrite, DiskFull } from './errors.ts'
-import { identityOf, welcome } from './first-start.ts'
+import { closeServer } from './http-server.ts'
+import { isOwnAddress as isOwn } from './lan/interfaces.ts'
+import { lanLines } from './lan/lines.ts'
 import type { ProcessLog } from './log.ts'
 import { Metrics } from './metrics.ts'
+import { Neighbours } from './neighbours.ts'
+import { networkSide } from './network-side.ts'
 import { News } from './news.ts'
-import { Asker } from './peer/ask.ts'
-import { carryOver, PeerClient } from './peer/client.ts'
+import { onDisk } from './on-disk.ts'
+import { OwnRows } from './own-rows.ts'
 import { ContentClient } from './peer/contents.ts'
-import { Reach } from './peer/reach.ts'
+import { Refusals } from './refusals.ts'
 import { Remember } from './remember.ts'
-import { arithmeticIn } from './session/arithmetic.ts'
-import { Initiator } from './session/initiate.ts'
-import { Responder } from './session/respond.ts'
-import { InSessions } from './session/sessions.ts'
+import type { PeerDeps } from './routes/peer/deps.ts'
+import { withSettings } from './settings.ts'
+import { SettingsFile } from './settings-file.ts'
 import { sharingOf } from './sharing.ts'
-import { Hasher } from './store/hash.ts'
-import { Home } from './store/home.ts'
-import { LayerMaker } from './store/layer-maker.ts'
-import { Place } from './store/place.ts'
-import { Published } from './store/published.ts'
+import { speakingWith } from './speaking.ts'
+import type { Reach as SeenFrom } from './store/reach.ts'
 import { watchPublished } from './store/watch.ts'
+import { Traffic } from './traffic.ts'
 import { HandOver } from './transfer/hand-over.ts'
 import { serveFile } from './transfer/serve.ts'
-import { partialsOf } from './transfer/transfers.ts'
-import { WorkerPool } from './workers.ts'
-
-/** Answers that run may end in this time when the node stops. */
-const DRAIN_MS = 2_000
-/** Handshakes that may wait for their thread: above, a newcomer is told to come back. */
-const HANDSHAKE_QUEUE = 128
-/** Two files are read at once, the rest waits in the room itself. */
-const HASH_THREADS = 2
-const HASH_QUEUE = 16
+import { acquaintancesIn, whoIsWho } from './who-is-who.ts'
 
 export interface NodeDeps {
   readonly log: ProcessLog
@@ -55,6 +42,8 @@ export interface NodeDeps {
   readonly print: (line: string) => void
   /** Says whether there is a desktop; without it nothing is opened. */
   readonly env?: Readonly<Record<string, string | undefined>>
+  /** Whether a host is this computer: what stays here is not limited. */
+  readonly isOwnAddress?: (host: string) => boolean
 }
 
 export interface Node {
@@ -70,14 +59,18 @@ export interface Node {
  * Claim a home and a port, and build the node; it answers from now on.
  * @throws CannotStart with a sentence for the terminal.
  */
-export const createNode = async (config: Config, { log, print, env = {} }: NodeDeps): Promise<Node> => {
+export const createNode = async (config: Config, deps: NodeDeps): Promise<Node> => {
+  const { log, print, env = {}, isOwnAddress = isOwn } = deps
   const ports = parsePorts(await readPortsFile(config.portsFile), config.portsFile)
-  const claimed = await claim(config, ports.candidates)
+  const metrics = new Metrics()
+  const refusals = new Refusals({ metrics, log })
+  const door: Doorkeeper = { isOwnAddress, onRefused: (reason) => refusals.count(`connection_${reason}`) }
+  const claimed = await claim(config, ports.candidates, door)
   log.toHome(claimed.home)
   try {
     const notices = [...claimed.state.notices]
     const settled = await withSettings(config, claimed.home, notices)
-    return await build(claimed, settled, ports, { log, print, env, notices })
+    return await build(claimed, settled, ports, { log, print, env, isOwnAddress, door, notices, metrics, refusals })
   } catch (error) {
     claimed.server.close()
     claimed.server.closeAllConnections()
@@ -87,43 +80,62 @@ export const createNode = async (config: Config, { log, print, env = {} }: NodeD
   }
 }
 
+interface BuildDeps extends Required<NodeDeps> {
+  readonly door: Doorkeeper
+  readonly notices: readonly string[]
+  readonly metrics: Metrics
+  readonly refusals: Refusals
+}
+
 const build = async (
   { home: folder, state, port, server, handleWith }: Claim,
   config: Config,
   ports: ReturnType<typeof parsePorts>,
-  { log, print, env, notices }: Required<NodeDeps> & { readonly notices: readonly string[] },
+  { log, print, env, isOwnAddress, door, notices, metrics, refusals }: BuildDeps,
 ): Promise<Node> => {
   const ownAddress = `127.0.0.1:${port}`
   const news = new News()
-  const metrics = new Metrics()
   const stopping = new AbortController()
+  /** It will be on the network in a moment. */
+  let joining = config.lan
+  const verifyRow = (id: Uint8Array, sig: Uint8Array, head: Uint8Array): boolean => verify(id, sig, 'row', head)
 
-  // What lies on disk.
-  const home = new Home(folder)
-  await home.start()
-  const place = new Place(home)
-  await place.start({ keep: partialsOf(state) })
-  const { identity, isNew } = await identityOf(state.folder)
-  const ownId = toHex(identity.id)
-  const hashPool = new WorkerPool({ threads: HASH_THREADS, queue: HASH_QUEUE })
-  const hasher = new Hasher(hashPool)
-  const published = new Published({ home, state, hasher, news })
-  await published.start()
-  const layers = new LayerMaker({ home, state, hasher, signal: stopping.signal })
-  state.layers.prune(new Set(published.entries().flatMap(({ file }) => file?.root ?? [])))
-  if (isNew) await welcome(home, place).catch((error) => log.warn({ error }, 'the sample file could not be made'))
-
-  // Our row, everybody's rows, and what they make together.
-  const catalogue = new Catalogue()
-  const row = new OwnRow({
-    id: identity.id,
-    name: config.name,
-    epoch: state.nextEpoch(),
-    sign: (head) => sign(identity.seed, 'row', head),
+  const { home, place, identity, hashPool, published, layers } = await onDisk({
+    folder,
+    state,
+    news,
+    usualReach: () => (lan.on || joining ? 'network' : 'computer'),
+    log,
+    signal: stopping.signal,
   })
+  const ownId = toHex(identity.id)
+
+  // Our rows, everybody's rows, and what they make together.
+  const catalogue = new Catalogue()
+  const epoch = state.nextEpoch()
+  const rows = new OwnRows({
+    id: identity.id,
+    ownId,
+    name: config.name,
+    epoch,
+    sign: (head) => sign(identity.seed, 'row', head),
+    published,
+    onChange: (change, seenFrom) => {
+      // The person sees what this computer sees.
+      if (seenFrom === 'computer') {
+        catalogue.change(change)
+        news.tell('catalogue')
+      }
+      keepAlive.tellChanged(seenFrom)
+    },
+    signal: stopping.signal,
+  })
+  const acquaintances = acquaintancesIn(state, news, (error) => log.warn({ error }, 'who was met could not be kept'))
+  const refuses = (id: string): boolean => acquaintances.isBlocked(id)
   const table = new PeerTable({
     news,
-    verify: (id, sig, head) => verify(id, sig, 'row', head),
+    refuses,
+    verify: verifyRow,
     onRow: (change) => {
       catalogue.change(change)
       remember.note(change)
@@ -137,44 +149,47 @@ const build = async (
   })
   await remember.start(news)
 
-  // How we speak with others, and they with us.
-  const handshakePool = new WorkerPool({ threads: 1, keep: 1, queue: HANDSHAKE_QUEUE })
-  const arithmetic = arithmeticIn(handshakePool)
-  const sessions = new InSessions()
-  const responder = new Responder({ identity, arithmetic, sessions, metrics })
-  const reach = new Reach((address) => {
-    if (!stopping.signal.aborted && table.at(address)) void keepAlive.probe(address)
+  const speaking = speakingWith({
+    identity,
+    metrics,
+    refuses,
+    onBroken: (address) => {
+      if (!stopping.signal.aborted && table.at(address)) void keepAlive.probe(address)
+    },
   })
-  const initiator = new Initiator({ identity, arithmetic, carry: carryOver(reach), metrics })
-  const client = new PeerClient(reach, initiator)
-  const others = [...ports.candidates.map((candidate) => `127.0.0.1:${candidate}`), ...ports.addresses]
-  const keepAlive = new KeepAlive({
+  const { client } = speaking
+  const who = whoIsWho({
+    ...{ ownId, ownEpoch: epoch, acquaintances, table, news },
+    cutOff: speaking.cutOff,
+    look: (address) => void keepAlive.probe(address),
+  })
+  const settings = new SettingsFile(folder)
+  const traffic = new Traffic({ limits: config.limits, settings, isOwnAddress })
+  const neighbours = new Neighbours({
     client,
     table,
+    news,
+    state,
+    ports,
+    port,
     ownId,
-    ownPort: port,
-    addresses: [...new Set(others)].filter((address) => address !== ownAddress),
     intervalMs: config.intervalMs,
-    onTrouble: (address, error) => log.info({ address, error }, 'a peer could not be asked'),
+    hosts: config.hosts,
+    lanHandler: (request, response) => network.handler(request, response),
+    door,
+    onClientError: answerNoRequest,
+    onRefused: (code) => refusals.count(code),
+    refuses,
+    blocked: () => acquaintances.blocked(),
+    doubles: who.doubles,
+    verify: verifyRow,
     // What runs over old connections breaks off; whatever comes next opens new ones.
-    onGap: () => void reach.drop(),
+    onGap: () => void speaking.drop(),
+    onTrouble: (what, error) => log.info({ error }, what),
+    signal: stopping.signal,
   })
-
-  /** @returns whether there is more: all of a hundred thousand files come and go in slices. */
-  const syncSome = (): boolean => {
-    const { removed, added, more } = row.sync(published.files(), FILES_A_SLICE)
-    if (removed.length + added.length === 0) return more
-    catalogue.change({ id: ownId, removed, added })
-    news.tell('catalogue')
-    keepAlive.tellChanged()
-    return more
-  }
-  const syncRow = (): void => {
-    if (syncSome() && !stopping.signal.aborted) void nextTurn().then(syncRow)
-  }
-  while (syncSome()) await nextTurn()
-  await inSlices(row.preparing())
-  news.on('files', syncRow)
+  const { keepAlive, lan } = neighbours
+  await rows.start(news)
 
   const sharing = sharingOf({
     ownId,
@@ -186,32 +201,48 @@ const build = async (
     table,
     catalogue,
     news,
-    client: new ContentClient(new Asker(reach, initiator)),
+    client: new ContentClient(speaking.asker, traffic.fromAddress),
+    atOnce: traffic.atOnce,
+    onLie: (id, code) => acquaintances.lied(id, code),
     onTrouble: (what, error) => log.warn({ error }, what),
   })
+  const peerSide = (from: SeenFrom): PeerDeps => ({
+    responder: speaking.responder,
+    sessions: speaking.sessions,
+    row: rows.seenFrom(from),
+    onUpdate: (peerId, host, update) => keepAlive.heard(peerId, host, update),
+    probe: async (peerId, host, asked) => await neighbours.probing.reaches(peerId, host, asked),
+    peers: () => neighbours.introductions.tell(),
+    serve: async (name) => await serveFile(published, name, from),
+    giving: sharing.giving[from],
+    isOwnAddress,
+    paceOf: traffic.toPeer,
+    peersAtOnce: () => traffic.up.peers,
+    refused: (code) => refusals.count(code),
+    onGiven: (id) => acquaintances.gave(id),
+  })
+  const network = await networkApp({ log, peer: peerSide('network') })
   const app = await buildApp({
     server,
     handleWith,
     log,
-    peer: {
-      responder,
-      sessions,
-      row,
-      onUpdate: (peerId, host, update) => keepAlive.heard(peerId, host, update),
-      serve: async (name) => await serveFile(published, name),
-      giving: sharing.giving,
-    },
+    peer: peerSide('computer'),
     user: {
       self: { id: ownId, name: config.name, port, address: ownAddress, home: folder, version: program.version },
       home,
       place,
       published,
       table,
+      who,
       catalogue,
       news,
+      examine: async () => await neighbours.examine(),
+      network: networkSide({ neighbours, state, settings, port }),
       transfers: sharing.transfers,
       handOver: new HandOver({ env }),
       handOn: sharing.handOn,
+      traffic,
+      refusals: () => refusals.all(),
       onTrouble: (what, error) => log.warn({ error }, what),
       stopping: stopping.signal,
     },
@@ -228,6 +259,10 @@ const build = async (
         print(`warning: browsers refuse to open port ${port}; put another one into ${config.portsFile}`)
       const findings = await keepAlive.start()
       for (const line of discoveryLines(ports, ownAddress, findings)) print(line)
+      neighbours.start()
+      if (joining) await lan.turnOn()
+      joining = false
+      for (const line of lanLines(lan.status())) print(line)
       watching = watchPublished(published, {
         pauseMs: config.intervalMs,
         signal: stopping.signal,
@@ -242,24 +277,16 @@ const build = async (
       print('stopping')
       await keepAlive.tellLeaving()
       stopping.abort()
+      await lan.turnOff()
       await sharing.stop()
       await keepAlive.stop()
-      await closeServer(server, app)
-      await reach.drop()
+      await Promise.all([closeServer(server).then(() => app.close()), network.close()])
+      await speaking.drop()
       await watching
       await published.stop()
       remember.stop()
-      await Promise.all([hashPool.stop(), handshakePool.stop()])
+      await Promise.all([hashPool.stop(), speaking.stop()])
       state.close()
     },
   }
-}
-
-/** No new requests, a moment for those that run, then the end. */
-const closeServer = async (server: Server, app: FastifyInstance): Promise<void> => {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-  server.closeIdleConnections()
-  await Promise.race([closed, sleep(DRAIN_MS, undefined, { ref: false })])
-  server.closeAllConnections()
-  await app.close()
 }

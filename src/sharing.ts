@@ -3,15 +3,18 @@ import type { Catalogue } from './dht/catalogue.ts'
 import type { Peer, PeerTable } from './dht/table.ts'
 import type { News } from './news.ts'
 import type { ContentClient } from './peer/contents.ts'
+import { isForOthers } from './protocol/addresses.ts'
 import type { Home } from './store/home.ts'
 import type { LayerMaker } from './store/layer-maker.ts'
 import type { Place } from './store/place.ts'
 import type { Published, PublishedFile } from './store/published.ts'
+import type { Reach } from './store/reach.ts'
 import type { State } from './store/state.ts'
-import type { Content } from './transfer/fetch.ts'
+import type { Content, FetchDeps } from './transfer/fetch.ts'
 import type { Holder } from './transfer/following.ts'
 import { Giving } from './transfer/giving.ts'
 import { type HandedOn, handOn } from './transfer/hand-on.ts'
+import type { Holdings } from './transfer/holding.ts'
 import { publishedHoldings } from './transfer/published-holding.ts'
 import { TRANSFERS_AT_ONCE, Transfers } from './transfer/transfers.ts'
 import { WorkerPool } from './workers.ts'
@@ -27,12 +30,17 @@ export interface SharingDeps {
   readonly catalogue: Catalogue
   readonly news: News
   readonly client: ContentClient
+  /** Requests for pieces that may run at the same time. */
+  readonly atOnce?: FetchDeps['atOnce']
+  /** A holder sent something wrong, and nobody else can have sent it. */
+  readonly onLie?: (id: string, code: string) => void
   readonly onTrouble: (what: string, error: unknown) => void
 }
 
 export interface Sharing {
   readonly transfers: Transfers
-  readonly giving: Giving
+  /** To those who ask from there. */
+  readonly giving: Readonly<Record<Reach, Giving>>
   readonly handOn: (content: Content, first: string | undefined, signal: AbortSignal) => Promise<HandedOn>
   /** Fetches come to rest, and nothing is given any more. */
   stop(): Promise<void>
@@ -44,25 +52,44 @@ export const sharingOf = (deps: SharingDeps): Sharing => {
   const pool = new WorkerPool({ threads: TRANSFERS_AT_ONCE, queue: TRANSFERS_AT_ONCE })
   const transfers = transfersOf(deps, pool)
   const publishers = publishersIn(deps)
-  const giving = new Giving({
-    holdings: [publishedHoldings({ published, news, layers }), transfers.holdings],
-    addressOf: (id) => table.addressOf(id),
-  })
+  const giving = {
+    computer: new Giving({
+      holdings: [publishedHoldings({ published, news, layers }), transfers.holdings],
+      addressOf: (id) => table.addressOf(id),
+    }),
+    network: new Giving({
+      holdings: [publishedHoldings({ published, news, layers }, 'network'), relaysIn(deps, transfers)],
+      addressOf: (id) => onNetwork(table.addressOf(id)),
+    }),
+  }
   return {
     transfers,
     giving,
     handOn: async (content, first, signal) => {
       const isFirst = ({ id }: Holder): number => (id === first ? 0 : 1)
       const holders = () => [...publishers(content)].sort((a, b) => isFirst(a) - isFirst(b))
-      return await handOn({ content, holders, signal }, deps.client)
+      const { onLie } = deps
+      return await handOn({ content, holders, signal, ...(onLie && { onLie }) }, deps.client)
     },
     stop: async () => {
       await transfers.stop()
-      await giving.stop()
+      await Promise.all([giving.computer.stop(), giving.network.stop()])
       await pool.stop()
     },
   }
 }
+
+/** An address that means the same node to whoever hears it on the network. */
+const onNetwork = (address: string | undefined): string | undefined =>
+  address !== undefined && isForOthers(address) ? address : undefined
+
+/** What is fetched is handed on to the network where it came from there: what only this computer shows stays on it. */
+const relaysIn =
+  ({ catalogue, table }: SharingDeps, transfers: Transfers): Holdings =>
+  (root) => {
+    const holders = catalogue.find(root).flatMap((entry) => (entry.root === root ? entry.holders : []))
+    return holders.some(({ id }) => onNetwork(table.addressOf(id)) !== undefined) ? transfers.holdings(root) : undefined
+  }
 
 const holderIn =
   ({ ownId, table }: SharingDeps) =>

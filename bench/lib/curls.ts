@@ -1,8 +1,9 @@
 /** One curl for each holder, each for its share of the file: what somebody would do by hand. nginx serves, without TLS. */
 import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Lab } from './lab.ts'
-import { exec, findAll, start } from './programs.ts'
+import { findAll } from '../../test/helpers/find-program.ts'
+import type { Lab } from '../../test/helpers/lab.ts'
+import { exec, start } from './programs.ts'
 
 const PORT = 8_080
 

@@ -2,16 +2,13 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Agent } from 'undici'
 import type { nodesOf } from '../../test/helpers/api.ts'
-import { portsFile, type RunningNode, startNode } from '../../test/helpers/process.ts'
+import type { Lab } from '../../test/helpers/lab.ts'
+import { LAN_PORT, type Reached, startLanNode, talk } from '../../test/helpers/lan-node.ts'
+import type { RunningNode } from '../../test/helpers/process.ts'
 import { cleanUp } from '../measure.ts'
-import type { Lab } from './lab.ts'
 import { explainEnd } from './pair.ts'
-import { type Reached, talk } from './talk.ts'
 
-const PORT = 5_000
-const PRELOAD = new URL('lab-node.ts', import.meta.url).href
 const KNOWN_WITHIN_MS = 60_000
 
 /**
@@ -38,27 +35,20 @@ const startOn = async (
   { computer, computers, flags }: { computer: number; computers: number; flags: readonly string[] },
 ): Promise<Reached> => {
   const others = Array.from({ length: computers }, (_, at) => at + 1).filter((other) => other !== computer)
-  const ports = await portsFile([PORT, ...others.map((other) => `${lab.address(other)}:${PORT}`)], cleanUp)
   const home = join(folder, `home-${computer}`)
-  const socketPath = join(folder, `door-${computer}`)
   await mkdir(home)
-  const [ip = 'ip', ...inside] = lab.inside(computer)
-  const node: RunningNode = await startNode({
-    name: `computer ${computer}`,
+  const node = await startLanNode(lab, computer, {
     home,
-    ports,
+    ports: [LAN_PORT, ...others.map((other) => `${lab.address(other)}:${LAN_PORT}`)],
     interval: 10,
     cleanUp,
     // A node whose benchmark is gone ends by itself.
     channel: true,
-    runtime: ip,
-    runtimeWords: [...inside, process.execPath, '--import', PRELOAD, ...flags],
-    env: { BENCH_SOCKET: socketPath },
+    everywhere: true,
+    flags,
   })
   explainEnd(node, `computer ${computer}`)
-  const over = new Agent({ connect: { socketPath } })
-  cleanUp(async () => await over.destroy())
-  return { ...node, over }
+  return node
 }
 
 const untilKnown = async (node: Reached, others: number): Promise<void> => {

@@ -1,9 +1,10 @@
 /** nginx and curl over TLS 1.3: what somebody would use who knows what he does. */
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { findAll } from '../../test/helpers/find-program.ts'
 import { freePorts } from '../../test/helpers/process.ts'
 import { cpuOfEnded, cpuOfTree } from './machine.ts'
-import { exec, findAll, listensAt, start } from './programs.ts'
+import { exec, listensAt, start } from './programs.ts'
 import type { Contender } from './rounds.ts'
 
 /** A key and a certificate for 127.0.0.1, good for a day. */

@@ -1,37 +1,12 @@
 /** Other programs that take part in a benchmark: found when they are there, ended with it. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, constants } from 'node:fs'
 import { connect } from 'node:net'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cleanUp } from '../measure.ts'
 
-/** Servers lie where not everybody's PATH looks. */
-const MORE_FOLDERS = ['/usr/sbin', '/sbin', '/usr/local/sbin']
 const LISTENS_WITHIN_MS = 10_000
 const LAST_LINES = 5
-
-/** The path of a program; undefined when it is not installed. */
-export const find = (name: string): string | undefined =>
-  [...(process.env.PATH ?? '').split(':'), ...MORE_FOLDERS]
-    .map((folder) => join(folder, name))
-    .find((file) => {
-      try {
-        accessSync(file, constants.X_OK)
-        return true
-      } catch {
-        return false
-      }
-    })
-
-/** Say which of them are missing; undefined when one is. */
-export const findAll = <Name extends string>(...names: readonly Name[]): Record<Name, string> | undefined => {
-  const found = names.map((name) => [name, find(name)] as const)
-  const missing = found.filter(([, path]) => path === undefined).map(([name]) => name)
-  if (missing.length > 0) return undefined
-  return Object.fromEntries(found) as Record<Name, string>
-}
 
 /** Start a program that runs until the benchmark ends, in a process group of its own. */
 export const start = (program: string, words: readonly string[], env?: NodeJS.ProcessEnv): ChildProcess => {

@@ -2,10 +2,11 @@
 import { mkdir, rm, rmdir, writeFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
+import { findAll } from '../../test/helpers/find-program.ts'
 import { freePorts } from '../../test/helpers/process.ts'
 import { cleanUp } from '../measure.ts'
 import { cpuOfEnded, cpuOfTree } from './machine.ts'
-import { exec, findAll, listensAt, start } from './programs.ts'
+import { exec, listensAt, start } from './programs.ts'
 import type { Contender } from './rounds.ts'
 
 /** Where sshd locks itself in, as root; it ends without it. */

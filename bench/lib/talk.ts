@@ -2,30 +2,13 @@
 import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Dispatcher, request } from 'undici'
 import type { TransferAnswer } from '../../src/api/transfer.ts'
 import type { CatalogueJson } from '../../test/helpers/api.ts'
-import type { RunningNode } from '../../test/helpers/process.ts'
+import { type Reached, talk } from '../../test/helpers/lan-node.ts'
 
 /** How often a transfer is looked at. Its own clock says when it was done, so this adds nothing to the figures. */
 const LOOK_MS = 50
 const ENDED: ReadonlySet<string> = new Set(['done', 'failed', 'cancelled'])
-
-export interface Reached extends RunningNode {
-  /** Undefined: the usual one. */
-  readonly over?: Dispatcher
-}
-
-/** GET, or POST when there is a body. @throws with the answer when it is no 2xx */
-export const talk = async <Json>({ url, over }: Reached, path: string, body?: object): Promise<Json> => {
-  const { statusCode, body: answer } = await request(new URL(path, url), {
-    ...(over && { dispatcher: over }),
-    ...(body && { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
-  })
-  const text = await answer.text()
-  if (statusCode >= 300) throw new Error(`${path}: ${statusCode} ${text}`)
-  return JSON.parse(text) as Json
-}
 
 /** Publish a file of the node's home. @returns its root */
 export const publish = async (node: Reached, name: string): Promise<string> =>

@@ -22,7 +22,13 @@ export const MeshFile = Type.Object({
   names: Type.Array(Type.String()),
   /** Other nodes that have published it. */
   holders: Type.Array(
-    Type.Object({ address: Type.String(), id: Type.String(), name: Type.String(), alive: Type.Boolean() }),
+    Type.Object({
+      address: Type.String(),
+      id: Type.String(),
+      name: Type.String(),
+      petname: Type.Optional(Type.String()),
+      alive: Type.Boolean(),
+    }),
   ),
   /** This node has published it. */
   mine: Type.Boolean(),
@@ -46,7 +52,7 @@ export type PeerFileParams = Static<typeof PeerFileParams>
 /** GET /events; without a view it is for a program. */
 export const EventsQuery = Type.Object({
   ...Paging,
-  view: Type.Optional(Type.Enum(['home', 'first', 'myfiles', 'nodes', 'node', 'transfers', 'transfer'])),
+  view: Type.Optional(Type.Enum(['home', 'first', 'myfiles', 'nodes', 'node', 'transfers', 'transfer', 'lan'])),
   /** Of view=node and of view=transfer. */
   id: Type.Optional(Type.String({ pattern: '^([0-9a-f]{64}|[0-9a-f]{16})$' })),
   kind: Type.Optional(Type.Enum(KIND_CHOICES)),

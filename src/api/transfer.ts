@@ -43,13 +43,21 @@ export const TransferAnswer = Type.Object({
     Type.Object({
       id: Type.String(),
       name: Type.String(),
+      petname: Type.Optional(Type.String()),
       address: Type.Optional(Type.String()),
       bytes: Bytes,
       rate: Bytes,
     }),
   ),
   /** Holders that are not asked any more, and why. */
-  dropped: Type.Array(Type.Object({ id: Type.String(), name: Type.String(), code: Type.String() })),
+  dropped: Type.Array(
+    Type.Object({
+      id: Type.String(),
+      name: Type.String(),
+      petname: Type.Optional(Type.String()),
+      code: Type.String(),
+    }),
+  ),
   error: Type.Optional(
     Type.Object({ code: Type.String(), message: Type.String(), missingBytes: Type.Optional(Bytes) }),
   ),

@@ -20,8 +20,15 @@ const VALUES = {
   files: 'DIR',
   name: 'NAME',
   interval: 'SECONDS',
+  host: 'ADDRESS',
   'log-level': 'LEVEL',
+  up: 'BYTES',
+  down: 'BYTES',
+  'up-peer': 'BYTES',
+  'down-peer': 'BYTES',
 } as const
+/** Options without a value. */
+const FLAGS = ['lan', 'no-lan'] as const
 const COMMANDS: readonly string[] = ['start', 'mesh', 'help']
 
 /**
@@ -43,7 +50,13 @@ export const parseCommand = (argv: readonly string[], env: Environment = {}): Co
     files: values.get('files'),
     name: values.get('name'),
     interval: values.get('interval'),
+    lan: values.has('lan') ? 'on' : values.has('no-lan') ? 'off' : undefined,
+    host: values.get('host'),
     logLevel: values.get('log-level'),
+    up: values.get('up'),
+    down: values.get('down'),
+    upPeer: values.get('up-peer'),
+    downPeer: values.get('down-peer'),
   }
   if (command === 'mesh') {
     const [count, ...tooMuch] = rest
@@ -60,6 +73,7 @@ const readWords = (argv: readonly string[]): { values: Map<string, string>; word
     args: [...argv],
     options: {
       ...Object.fromEntries(Object.keys(VALUES).map((name) => [name, { type: 'string' }] as const)),
+      ...Object.fromEntries(FLAGS.map((name) => [name, { type: 'boolean' }] as const)),
       help: { type: 'boolean', short: 'h' },
       version: { type: 'boolean', short: 'v' },
     },
@@ -74,18 +88,22 @@ const readWords = (argv: readonly string[]): { values: Map<string, string>; word
     if (token.kind === 'positional') words.push(token.value)
     if (token.kind !== 'option') continue
     const { name, rawName, value, inlineValue } = token
-    if (name === 'help' || name === 'version') {
+    if (name === 'help' || name === 'version' || isFlag(name)) {
       if (inlineValue) throw new WrongUse(`${rawName} takes no value`)
       values.set(name, '')
     } else if (isValueName(name)) {
       // `--ports --files x`: the next option is not a value.
       const missing = value === undefined || value === '' || (!inlineValue && value.startsWith('--'))
       if (missing) throw new WrongUse(`${rawName} needs a value: ${rawName} ${VALUES[name]}`)
-      values.set(name, value)
+      // Several addresses may be named.
+      const before = name === 'host' ? values.get(name) : undefined
+      values.set(name, before === undefined ? value : `${before},${value}`)
     } else throw new WrongUse(`there is no option ${rawName}; --help shows them all`)
   }
   return { values, words }
 }
+
+const isFlag = (name: string): name is (typeof FLAGS)[number] => FLAGS.some((flag) => flag === name)
 
 const isValueName = (name: string): name is keyof typeof VALUES => Object.hasOwn(VALUES, name)
 
@@ -99,16 +117,23 @@ const nodesOf = (word: string): number => {
 const refuseWords = (words: readonly string[], script: string, env: Environment): void => {
   const kept = keptByNpm(env)
   const [word] = words
-  if (word === undefined && kept.length === 0) return
+  if (word === undefined && kept.length === 0 && !FLAGS.some((flag) => keepsFlag(env, flag))) return
   const waiting = kept.filter(([, value]) => value === undefined)
   const [only] = waiting
+  const flags = FLAGS.filter((flag) => keepsFlag(env, flag)).map((flag) => `--${flag}`)
   const meant = kept.map(([name, value]) => {
     const shown = value ?? (waiting.length === 1 && only?.[0] === name ? word : undefined) ?? VALUES[name]
     return `--${name} ${/\s/.test(shown) ? JSON.stringify(shown) : shown}`
   })
-  const hint = `did you mean: ${script} ${meant.length > 0 ? meant.join(' ') : `--ports ${word}`}`
+  const hint = `did you mean: ${script} ${[...flags, ...meant].join(' ') || `--ports ${word}`}`
   const said = word === undefined ? 'npm kept an option for itself' : `${JSON.stringify(word)} is not a command`
   throw new WrongUse(`${said}; ${hint}`)
+}
+
+/** npm hands over a flag it knows nothing of as `npm_config_lan=true`, and `--no-lan` as an empty one. */
+const keepsFlag = (env: Environment, flag: (typeof FLAGS)[number]): boolean => {
+  if (env.npm_lifecycle_event !== 'start' && env.npm_lifecycle_event !== 'mesh') return false
+  return flag === 'lan' ? env.npm_config_lan === 'true' : env.npm_config_lan === ''
 }
 
 const keptByNpm = (env: Environment): [keyof typeof VALUES, string | undefined][] => {

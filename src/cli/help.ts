@@ -1,5 +1,6 @@
 /** What `--help` prints: for somebody who has never seen the program. Plain text, at most 90 columns. */
 import { MAX_INTERVAL_MS, MIN_INTERVAL_MS } from '../config.ts'
+import { MIN_LIMIT } from '../rate-words.ts'
 import { DEFAULT_MESH_NODES, MAX_MESH_NODES } from './args.ts'
 
 const SECOND_MS = 1_000
@@ -26,19 +27,33 @@ Options                 What it does                                 Default
   --name NAME           what others see (PORTMESH_NAME)              you and this computer
   --interval SECONDS    pause between two rounds of asking who is    10
                         there, ${MIN_INTERVAL_MS / SECOND_MS} to ${MAX_INTERVAL_MS / SECOND_MS} (PORTMESH_INTERVAL)
+  --lan                 be seen by the other computers of this       this computer only
+                        network, as far as each file may be
+                        (PORTMESH_LAN=1; --no-lan: not)
+  --host ADDRESS        as --lan, at this address of this computer   all of them
+                        only; may be given again (PORTMESH_HOST)
   --log-level LEVEL     silent, error, warn, info or debug           warn
                         (PORTMESH_LOG_LEVEL)
+  --up BYTES            what other computers get from here in a      no limit
+                        second, all together: 500k, 10M; at least
+                        ${MIN_LIMIT / 1_000}k, 0 is no limit (PORTMESH_UP)
+  --down BYTES          the same for what comes from them            no limit
+                        (PORTMESH_DOWN)
+  --up-peer BYTES       as --up and --down, for each other           no limit
+  --down-peer BYTES     computer by itself (PORTMESH_UP_PEER,
+                        PORTMESH_DOWN_PEER)
   -h, --help            show this text
   -v, --version         show the version
 
-Name and interval can also stand in <home>/.portmesh/settings.json, for example as
-{"name": "Ana", "interval": 5}. An option wins over its environment variable, that over
-the file, the file over the default. An installed portmesh keeps ports.txt and files/
-in ~/portmesh/.
+Name, interval, lan and limits can also stand in <home>/.portmesh/settings.json, for
+example as {"name": "Ana", "lan": true, "up": 500000}. An option wins over its
+environment variable, that over the file, the file over the default. An installed
+portmesh keeps ports.txt and files/ in ~/portmesh/.
 
 Examples
   npm start                                       a node on the first free port
   npm start -- --files ~/Shared --name "Ana"      share a folder of your own
+  npm start -- --lan                              with the computers of this network
   npm start -- --ports my-ports.txt               use another list of ports
   npm run mesh -- 5                               five nodes to play with
   PORTMESH_LOG_LEVEL=debug npm start              see everything that happens

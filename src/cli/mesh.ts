@@ -4,8 +4,9 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Options, readSettings, whyNotName } from '../config.ts'
+import { type Options, whyNotName } from '../config.ts'
 import { CannotStart } from '../errors.ts'
+import { readSettings } from '../settings.ts'
 import { aborted } from './stop.ts'
 
 export interface MeshOptions {
@@ -177,7 +178,12 @@ const endMember = ({ child }: Member): void => {
   if (child.connected) child.disconnect()
 }
 
-const wordsOf = ({ ports, files, name, interval, logLevel }: Options): string[] =>
-  Object.entries({ ports, files, name, interval, 'log-level': logLevel }).flatMap(([key, value]) =>
-    value === undefined ? [] : [`--${key}=${value}`],
-  )
+const wordsOf = ({ lan, ...options }: Options): string[] => {
+  const { ports, files, name, interval, host, logLevel, up, down, upPeer, downPeer } = options
+  const values = Object.entries({
+    ...{ ports, files, name, interval, host, 'log-level': logLevel },
+    ...{ up, down, 'up-peer': upPeer, 'down-peer': downPeer },
+  })
+  const words = values.flatMap(([key, value]) => (value === undefined ? [] : [`--${key}=${value}`]))
+  return lan === undefined ? words : [...words, lan === 'off' ? '--no-lan' : '--lan']
+}

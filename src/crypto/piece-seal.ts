@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { HEAD_BYTES } from './piece-stream.ts'
-import { Nonces, SALT_BYTES, type StreamContext, sealFrame, streamKey } from './stream.ts'
+import { Nonces, SALT_BYTES, type SealedFrame, type StreamContext, sealFrame, streamKey } from './stream.ts'
 
 export class PieceSealer {
   readonly #key: Uint8Array
@@ -31,7 +31,7 @@ export class PieceSealer {
    * The next frame; the plaintext may be written over when it returns.
    * @param plaintext - a full frame, unless it is the last one; never empty
    */
-  seal(plaintext: Uint8Array, last: boolean): readonly [ciphertext: Uint8Array, tag: Uint8Array] {
+  seal(plaintext: Uint8Array, last: boolean): SealedFrame {
     const fits = last
       ? plaintext.length > 0 && plaintext.length <= this.#frameBytes
       : plaintext.length === this.#frameBytes
@@ -39,7 +39,7 @@ export class PieceSealer {
     return this.#next(plaintext, last)
   }
 
-  #next(plaintext: Uint8Array, last: boolean): readonly [Uint8Array, Uint8Array] {
+  #next(plaintext: Uint8Array, last: boolean): SealedFrame {
     const nonce = this.#nonces.next(last)
     if (!nonce) throw new RangeError('the stream has ended')
     return sealFrame(this.#key, nonce, plaintext)

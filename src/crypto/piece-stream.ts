@@ -5,7 +5,16 @@
  */
 import { createDecipheriv, type DecipherGCM } from 'node:crypto'
 import { BadStream } from '../errors.ts'
-import { HEADER_BYTES, Nonces, openFrame, type StreamContext, saltOf, streamKey, TAG_BYTES } from './stream.ts'
+import {
+  CIPHER_BYTES,
+  HEADER_BYTES,
+  Nonces,
+  openFrame,
+  type StreamContext,
+  saltOf,
+  streamKey,
+  TAG_BYTES,
+} from './stream.ts'
 
 /** What frame 0 holds. */
 export const HEAD_BYTES = 8
@@ -105,7 +114,7 @@ export class PieceOpener {
   }
 
   #decrypt(chunk: Uint8Array): Uint8Array {
-    const part = chunk.subarray(0, this.#frameLeft)
+    const part = chunk.subarray(0, Math.min(this.#frameLeft, CIPHER_BYTES))
     const opened = this.#decipher?.update(part)
     if (opened) this.#parts.push(opened)
     this.#partBytes += part.length

@@ -18,6 +18,11 @@ export const HEADER_BYTES = SALT_BYTES + 1
 /** 2^40 bytes of plaintext in one stream keep the forgery bound of GCM under 2^-56; more is asked for in pieces. */
 const MAX_PLAINTEXT_LOG2 = 40
 const MAX_FRAME_LOG2 = 24
+/**
+ * So much goes through a cipher at once. It allocates twice what it is given and copies: 1 MiB at once is fresh pages each time
+ * and costs three times as much as here, where the memory that was freed a moment ago is still in the processor's cache.
+ */
+export const CIPHER_BYTES = 256 * 1024
 
 /**
  * What a stream belongs to; all of it goes into the stream's key.
@@ -82,8 +87,8 @@ export class Sealer {
     return Buffer.concat(this.sealParts(plaintext, last))
   }
 
-  /** As `seal`, ciphertext and tag apart: joining them costs a third of the time of sealing 1 MiB (measured, 0.3 ms of 1.0). */
-  sealParts(plaintext: Uint8Array, last: boolean): readonly [ciphertext: Uint8Array, tag: Uint8Array] {
+  /** As `seal`, in parts: joining them costs a third of the time of sealing 1 MiB (measured, 0.3 ms of 1.0). */
+  sealParts(plaintext: Uint8Array, last: boolean): SealedFrame {
     if (!fits(plaintext.length, this.#frameBytes, last, this.#nonces.count))
       throw new RangeError('every frame but the last is full, and only an empty stream has an empty frame')
     const nonce = this.#nonces.next(last)
@@ -145,7 +150,7 @@ export const open = (context: StreamContext, sealed: Uint8Array): Uint8Array => 
 }
 
 /**
- * Seal what a source yields, in chunks of any size. Yields the header, then for each frame its ciphertext and its tag.
+ * Seal what a source yields, in chunks of any size. Yields the header, then the parts of each frame.
  * Holds one frame back, to know which is the last; a chunk that is exactly a frame is not copied, so a source must not
  * write into a chunk again after it yielded it.
  */
@@ -206,12 +211,20 @@ export class Nonces {
   }
 }
 
-/** One frame, without a copy of what the cipher wrote. */
-export const sealFrame = (key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array): [Uint8Array, Uint8Array] => {
+/** A frame in parts: the first ones are ciphertext, the last one is the tag. */
+export type SealedFrame = readonly [Uint8Array, Uint8Array, ...(readonly Uint8Array[])]
+
+/** One frame, without a copy of what the cipher wrote: in parts of at most `CIPHER_BYTES`. */
+export const sealFrame = (key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array): SealedFrame => {
   const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES })
-  const ciphertext = cipher.update(plaintext)
+  const first = cipher.update(plaintext.subarray(0, CIPHER_BYTES))
+  const more: Uint8Array[] = []
+  for (let at = CIPHER_BYTES; at < plaintext.length; at += CIPHER_BYTES)
+    more.push(cipher.update(plaintext.subarray(at, at + CIPHER_BYTES)))
   cipher.final()
-  return [ciphertext, cipher.getAuthTag()]
+  const [second, ...rest] = [...more, cipher.getAuthTag()]
+  if (!second) throw new RangeError('a frame ends with its tag')
+  return [first, second, ...rest]
 }
 
 /** Without authTagLength Node takes tags of 4 bytes (DEP0182); update() gives plaintext before the tag was looked at. */

@@ -160,3 +160,16 @@ const sameOrNew = (before: SharedFile | undefined, file: RowFile): SharedFile =>
   before.publishedMs === file.published
     ? before
     : fromRowFile(file)
+
+/** Addresses that are kept of one node; the one that answered longest ago goes. */
+const MAX_ADDRESSES = 8
+
+/** Note that a node answered at an address when it was last seen. @returns an address that is not kept any more */
+export const answeredAt = (entry: Entry, address: string): string | undefined => {
+  entry.addresses.delete(address)
+  entry.addresses.set(address, entry.lastSeenMs)
+  const [oldest] = entry.addresses.keys()
+  if (entry.addresses.size <= MAX_ADDRESSES || oldest === undefined) return undefined
+  entry.addresses.delete(oldest)
+  return oldest
+}

@@ -1,11 +1,12 @@
 /** The table: what this node knows of its peers. Identity -> row, addresses, alive or not; address -> who answers there now. */
 import { equalBytes, fromB64u, toB64u, toHex } from '../bytes.ts'
-import { PeerMisbehaved } from '../errors.ts'
+import { PeerMisbehaved, TableFull } from '../errors.ts'
 import type { News } from '../news.ts'
 import { MAX_ROWS } from '../protocol/constants.ts'
 import type { RowHead, RowPage } from '../protocol/messages.ts'
 import { type FileChange, FilesDigest, type SharedFile } from './digest.ts'
 import {
+  answeredAt,
   type Draft,
   digestOf,
   draftOf,
@@ -17,6 +18,7 @@ import {
   type Peer,
   settle,
 } from './entry.ts'
+import { ROOM, type RoomLimits, TableRoom } from './room.ts'
 import { headOf } from './row.ts'
 import { atOnce, FILES_A_SLICE, inSlices, type Steps } from './slices.ts'
 
@@ -49,24 +51,32 @@ export interface TableOptions {
   /** S_id("row", head). Both as raw bytes. */
   readonly verify: (id: Uint8Array, sig: Uint8Array, head: Uint8Array) => boolean
   readonly onRow: (change: RowChange) => void
+  /** Who gets no row. */
+  readonly refuses?: (id: string) => boolean
   readonly now?: () => number
+  /** Of all rows together. */
+  readonly room?: RoomLimits
 }
 
 export class PeerTable {
   readonly #news: News
   readonly #verify: TableOptions['verify']
   readonly #onRow: TableOptions['onRow']
+  readonly #refuses: (id: string) => boolean
   readonly #now: () => number
   readonly #rows = new Map<string, Entry>()
   readonly #byAddress = new Map<string, string>()
   /** Work on a row, one after the other. */
   readonly #turns = new Map<string, Promise<unknown>>()
+  readonly #room: TableRoom
   #moment = 0
 
-  constructor({ news, verify, onRow, now = Date.now }: TableOptions) {
+  constructor({ news, verify, onRow, refuses = () => false, now = Date.now, room = ROOM }: TableOptions) {
+    this.#room = new TableRoom(room, MAX_ROWS)
     this.#news = news
     this.#verify = verify
     this.#onRow = onRow
+    this.#refuses = refuses
     this.#now = now
   }
 
@@ -118,7 +128,7 @@ export class PeerTable {
    * Take in what a peer says of itself, pulled in a session with it. Large rows are taken in slices; until the row is complete and
    * fits its signature nobody sees anything of it, and then it takes the place of the old one in one step.
    * @returns false when the pages do not add up to the signed digest: pull once more from nothing.
-   * @throws PeerMisbehaved for a wrong signature, another's row, or a row that goes back.
+   * @throws PeerMisbehaved for a wrong signature, another's row, or a row that goes back; TableFull for a large one when all are too much.
    */
   async accept(pull: Pull): Promise<boolean> {
     return await this.#inTurn(pull.id, () => this.#accept(pull))
@@ -140,8 +150,9 @@ export class PeerTable {
     }
     const entry = old ?? newEntry(id, this.#now())
     const draft = await inSlices(complete(entry, pages, head))
-    // Forgotten meanwhile: then there is nothing to put changes upon.
-    if (!draft || this.#rows.get(id) !== old) return false
+    // Forgotten meanwhile, or refused: then there is nothing to put changes upon.
+    if (!draft || this.#rows.get(id) !== old || this.#refuses(id)) return false
+    if (!this.#room.take(id, draft.changes)) throw new TableFull()
     settle(entry, draft)
     this.#moment += 1
     Object.assign(entry, {
@@ -171,11 +182,12 @@ export class PeerTable {
   /** The same in slices. */
   *restoring(peer: Kept): Steps<void> {
     const head = headOf({ head: toB64u(peer.head) })
-    if (!head || this.#now() - peer.lastSeenMs > FORGET_AFTER_MS) return
+    if (!head || this.#now() - peer.lastSeenMs > FORGET_AFTER_MS || this.#refuses(peer.id)) return
     const files = new Map(peer.files)
     const changes = [...files.values()].map((after): FileChange => ({ before: undefined, after }))
     const digest = yield* new FilesDigest().after(changes)
     const filesDigest = yield* digest.valueSteps()
+    this.#room.put(peer.id, changes)
     const isWhole = filesDigest === head.files
     this.#rows.set(peer.id, {
       ...peer,
@@ -200,6 +212,7 @@ export class PeerTable {
     const entry = this.#rows.get(id)
     if (!entry) return
     this.#rows.delete(id)
+    this.#room.forget(id)
     for (const [address, at] of this.#byAddress) if (at === id) this.#byAddress.delete(address)
     const changes = [...entry.files.values()].map((before): FileChange => ({ before, after: undefined }))
     void this.#inTurn(id, () => inSlices(this.#handOn(id, changes))).then(() => this.#tell())
@@ -257,8 +270,8 @@ export class PeerTable {
   #seen(entry: Entry, address: string): void {
     entry.lastSeenMs = this.#now()
     entry.alive = true
-    entry.addresses.delete(address)
-    entry.addresses.set(address, entry.lastSeenMs)
+    const left = answeredAt(entry, address)
+    if (left !== undefined && this.#byAddress.get(left) === entry.id) this.#byAddress.delete(left)
     const before = this.#byAddress.get(address)
     if (before !== undefined && before !== entry.id) this.gone(address)
     this.#byAddress.set(address, entry.id)

@@ -1,19 +1,23 @@
 /** Who is there: the loop over all addresses, and the prompt probe when something happens in between. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { PeerTable } from '../dht/table.ts'
+import type { Peer, PeerTable } from '../dht/table.ts'
 import type { Alive, PeerClient } from '../peer/client.ts'
+import { addressAt, isOnThisComputer } from '../protocol/addresses.ts'
 import { CLIENT_KEEP_ALIVE_MS } from '../protocol/constants.ts'
 import type { Update } from '../protocol/messages.ts'
 import { type Clock, GapWatch } from './gap.ts'
-import { PACE, type Pace, Pulls } from './pulls.ts'
+import { HintBudget } from './hint-budget.ts'
+import { Learned } from './learned.ts'
+import { PACE, type Pace, type Proved, Pulls } from './pulls.ts'
+import { Telling } from './telling.ts'
 
-const TELL_PAUSE_MS = 100
-/** A leaving node waits so long for its goodbyes. */
-const GOODBYE_MS = 500
 /** The idle connection to a peer must be used before the pool gives it up. */
 const MAX_PAUSE_MS = CLIENT_KEEP_ALIVE_MS * 0.75
 /** A round takes no longer: the timeout of its looks, and some air. */
 const ROUND_MS = 4_000
+
+/** A lost node is looked for at all of its addresses once in so many rounds. */
+const ROUNDS_BETWEEN = 3
 
 /** What answers at an address. */
 export type Finding = 'node' | 'nobody' | 'other'
@@ -24,12 +28,24 @@ export interface KeepAliveOptions {
   /** Own identity, 64 hex characters; and own port. */
   readonly ownId: string
   readonly ownPort: number
-  /** Every address a node may have, ours not among them. */
+  /** The addresses of the list, ours not among them: each of them may have a node. */
   readonly addresses: readonly string[]
+  /** The one address by which we ask a node of which we heard another; undefined for our own. As it is when left out. */
+  readonly askedAt?: (address: string) => string | undefined
   readonly intervalMs: number
+  /** What peers say of addresses that are not known as theirs is followed so often. */
+  readonly hints?: Pick<HintBudget, 'take'>
+  /** Something was not done for others, in a word or by its code. */
+  readonly onRefused?: (code: string) => void
   /** Something went wrong with a peer; for the log. */
   readonly onTrouble: (address: string, error: unknown) => void
   readonly pace?: Partial<Pace>
+  /** Who is not asked, whatever answers for him. */
+  readonly refuses?: (id: string) => boolean
+  /** What an address says of itself to anybody: a hint. */
+  readonly onSaid?: (address: string, freshness: Alive['freshness']) => void
+  /** What a node said of itself in a session. */
+  readonly onProved?: (proved: Proved) => void
   /** The computer slept, or this process was stopped: connections from before may hang for ever. */
   readonly onGap?: () => void
   readonly clock?: Clock
@@ -40,16 +56,21 @@ export class KeepAlive {
   readonly #pace: Pace
   readonly #end = new AbortController()
   readonly #pulls: Pulls
+  readonly #learned: Learned
+  readonly #hints: Pick<HintBudget, 'take'>
   readonly #looks = new Map<string, Promise<Finding | 'unproved'>>()
   readonly #prompts = new Map<string, Promise<void>>()
   readonly #promptAt = new Map<string, number>()
-  readonly #telling = new Map<string, Promise<void>>()
-  readonly #untold = new Set<string>()
+  readonly #telling: Telling
+  #turn = 0
   #loop: Promise<void> = Promise.resolve()
 
   constructor(options: KeepAliveOptions) {
     this.#options = options
     this.#pace = { ...PACE, ...options.pace }
+    this.#learned = new Learned(options.clock)
+    this.#hints = options.hints ?? new HintBudget()
+    this.#telling = new Telling({ ...options, signal: this.#end.signal })
     this.#pulls = new Pulls({ ...options, pace: this.#pace, signal: this.#end.signal })
   }
 
@@ -84,6 +105,24 @@ export class KeepAlive {
     await prompt
   }
 
+  /**
+   * There may be a node at an address: look, and take it into the table when it proves itself. Resolves when that is clear. Never throws.
+   * @param typed - by the person: it is looked for until it is there
+   */
+  async learn(address: string, typed = false): Promise<void> {
+    const at = this.#options.askedAt ? this.#options.askedAt(address) : address
+    if (at === undefined || this.#end.signal.aborted) return
+    const { table } = this.#options
+    if (!typed && table.at(at)?.alive) return
+    if (this.#learned.hear(at, typed) && (await this.#look(at)) === 'unproved')
+      await this.#pulls.pull(at, this.#pace.pauseMs)
+  }
+
+  /** As if nobody had told of an address; a node of the table stays there. */
+  unlearn(address: string): void {
+    this.#learned.forget(address)
+  }
+
   /** Resolves when nobody is being pulled. */
   async settled(): Promise<void> {
     await this.#pulls.settled()
@@ -91,50 +130,34 @@ export class KeepAlive {
 
   /** A peer spoke in its session: it changed (or has just started), or it leaves. */
   heard(peerId: string, host: string, { kind, port }: Update): void {
-    const { table, addresses } = this.#options
+    const { table, addresses, askedAt } = this.#options
     const known = table.addressOf(peerId)
     if (kind === 'leaving') {
       if (known !== undefined) table.gone(known)
       return
     }
-    const hint = `${host}:${port}`
-    const address = addresses.includes(hint) ? hint : known
-    if (address !== undefined) void this.#pulls.pull(address, this.#pace.toldPauseMs)
-  }
-
-  /** Tell every live peer that our row changed; a burst of changes is told once and, if it goes on, ten times a second. */
-  tellChanged(): void {
-    for (const { id, alive } of this.#options.table.all()) if (alive) this.#tellUntilQuiet(id)
-  }
-
-  /** Each peer has its own pace: one that hangs keeps nobody else from the news. */
-  #tellUntilQuiet(id: string): void {
-    if (this.#telling.has(id)) {
-      this.#untold.add(id)
+    const said = addressAt(host, port)
+    const hint = askedAt ? askedAt(said) : said
+    const isOne = hint !== undefined && (addresses.includes(hint) || table.at(hint)?.id === peerId)
+    const address = isOne ? hint : known
+    // It listens at an address of which nobody had told us, or has moved there.
+    const isNew = !isOne && hint !== undefined && !isOnThisComputer(hint)
+    if ((isNew || address !== known) && !this.#hints.take(peerId)) {
+      this.#options.onRefused?.('hint')
       return
     }
-    const { signal } = this.#end
-    const telling = this.#tell(id, 'changed')
-      .then(() => sleep(TELL_PAUSE_MS, undefined, { ref: false, signal }))
-      .catch(() => {})
-      .finally(() => {
-        this.#telling.delete(id)
-        if (this.#untold.delete(id) && !signal.aborted) this.#tellUntilQuiet(id)
-      })
-    this.#telling.set(id, telling)
+    if (address !== undefined) void this.#pulls.pull(address, this.#pace.toldPauseMs)
+    if (isNew) void this.learn(hint)
   }
 
-  /** Say goodbye; at most half a second. */
+  /** See Telling. */
+  tellChanged(where?: 'computer' | 'network'): void {
+    this.#telling.changed(where)
+  }
+
+  /** See Telling. */
   async tellLeaving(): Promise<void> {
-    const live = this.#options.table.all().filter(({ alive }) => alive)
-    const told = Promise.allSettled(live.map(({ id }) => this.#tell(id, 'leaving')))
-    await Promise.race([told, sleep(GOODBYE_MS, undefined, { ref: false })])
-  }
-
-  async #tell(id: string, kind: Update['kind']): Promise<void> {
-    const { client, table, ownPort } = this.#options
-    const address = table.addressOf(id)
-    if (address !== undefined) await client.update(address, { kind, port: ownPort }, this.#end.signal)
+    await this.#telling.leaving()
   }
 
   /** A round waits for looks, which end in time, and never for pulls: those are as slow as the peer likes. */
@@ -161,12 +184,20 @@ export class KeepAlive {
   }
 
   async #round(visit: (address: string) => Promise<unknown>): Promise<void> {
+    this.#turn += 1
     await Promise.all(this.#addresses().map(visit))
   }
 
   #addresses(): readonly string[] {
     const { addresses, table } = this.#options
-    return [...new Set([...addresses, ...table.all().flatMap(({ id }) => table.addressOf(id) ?? [])])]
+    return [...new Set([...addresses, ...this.#learned.due(), ...table.all().flatMap(this.#addressesOf)])]
+  }
+
+  /** Who lives is asked where it answered last. Who was lost may be back at any of its addresses, which are tried more rarely. */
+  readonly #addressesOf = (peer: Peer): readonly string[] => {
+    const all = [...peer.addresses.keys()]
+    const everywhere = !peer.alive && this.#turn % ROUNDS_BETWEEN === 0
+    return everywhere ? all : all.slice(-1)
   }
 
   async #promptly(address: string): Promise<void> {
@@ -188,20 +219,27 @@ export class KeepAlive {
   async #look(address: string): Promise<Finding | 'unproved'> {
     const running = this.#looks.get(address)
     if (running) return await running
-    const look = this.#lookNow(address).finally(() => this.#looks.delete(address))
+    const look = this.#lookNow(address)
+      .then((finding) => {
+        // Whoever says the word without a name is in no table, and would be heard of anew each time.
+        this.#learned.looked(address, finding === 'node' && this.#options.table.at(address)?.alive === true)
+        return finding
+      })
+      .finally(() => this.#looks.delete(address))
     this.#looks.set(address, look)
     return await look
   }
 
   async #lookNow(address: string): Promise<Finding | 'unproved'> {
-    const { client, table, ownId } = this.#options
+    const { client, table, ownId, refuses, onSaid } = this.#options
     const alive = await client.alive(address, this.#end.signal).catch(() => undefined)
     if (this.#end.signal.aborted) return 'nobody'
+    onSaid?.(address, alive?.freshness)
     if (!alive) {
-      table.gone(address)
+      this.#lost(address)
       return 'nobody'
     }
-    if (!alive.freshness || alive.freshness.id === ownId) {
+    if (!alive.freshness || alive.freshness.id === ownId || refuses?.(alive.freshness.id)) {
       table.release(address)
       return alive.portmesh ? 'node' : 'other'
     }
@@ -211,6 +249,16 @@ export class KeepAlive {
     if (this.#isNews(address, alive.freshness)) void this.#pulls.pull(address, this.#pace.pauseMs)
     table.answered(address)
     return 'node'
+  }
+
+  /** Nobody answers at an address any more: whoever was there may be at another of its addresses. */
+  #lost(address: string): void {
+    const { table } = this.#options
+    const peer = table.at(address)
+    const lived = peer?.alive
+    table.gone(address)
+    if (!peer || !lived || peer.alive) return
+    for (const other of peer.addresses.keys()) if (other !== address) void this.#lookAndPull(other)
   }
 
   /** True when what /alive shows is not the row we have. A lower version of the same epoch is an old answer. */

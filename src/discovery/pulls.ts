@@ -1,7 +1,8 @@
 /** When to pull whom: one pull an address at a time, never too often, never for ever; and who proved himself by it. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { headOf } from '../dht/row.ts'
 import type { PeerTable } from '../dht/table.ts'
-import { PeerMisbehaved } from '../errors.ts'
+import { PeerMisbehaved, TableFull } from '../errors.ts'
 import type { PeerClient } from '../peer/client.ts'
 import { inTime } from '../peer/patience.ts'
 import { pullRow } from './pull.ts'
@@ -37,6 +38,19 @@ export const PACE: Pace = {
  */
 const REST = 2
 const MAX_REST_MS = 10_000
+/** A row for which there is no room is not fetched again and again only to be put aside. */
+const FULL_REST_MS = 600_000
+
+/** What a node said of itself in a session; when it was asked and when it answered, monotonic milliseconds. */
+export interface Proved {
+  readonly id: string
+  readonly address: string
+  readonly epoch: number
+  readonly version: number
+  readonly sig: string
+  readonly askedAt: number
+  readonly answeredAt: number
+}
 
 export interface PullsOptions {
   readonly client: PeerClient
@@ -44,7 +58,9 @@ export interface PullsOptions {
   readonly ownPort: number
   readonly pace: Pace
   readonly signal: AbortSignal
+  readonly onRefused?: ((code: string) => void) | undefined
   readonly onTrouble: (address: string, error: unknown) => void
+  readonly onProved?: (proved: Proved) => void
 }
 
 /** A pull that has not begun yet. */
@@ -104,8 +120,8 @@ export class Pulls {
       this.#wishes.delete(address)
       if (signal.aborted) return
       const at = performance.now()
-      const workMs = await this.#once(address)
-      this.#pulled.set(address, { at, restUntil: performance.now() + Math.min(workMs * REST, MAX_REST_MS) })
+      const restMs = await this.#once(address)
+      this.#pulled.set(address, { at, restUntil: performance.now() + restMs })
     }
   }
 
@@ -121,17 +137,24 @@ export class Pulls {
     }
   }
 
-  /** @returns how long we were busy with it, ms. */
+  /** @returns how long it is left alone, ms. */
   async #once(address: string): Promise<number> {
-    const { client, table, ownPort, pace, signal, onTrouble } = this.#options
+    const { client, table, ownPort, pace, signal, onTrouble, onProved } = this.#options
     const known = table.at(address)
     const news = known?.alive !== true ? undefined : known.id
     const began = performance.now()
     let firstPageAt: number | undefined
     const noting: Pick<PeerClient, 'table'> = {
       table: async (...asked) => {
+        const askedAt = performance.now()
         const answer = await client.table(...asked)
-        firstPageAt ??= performance.now()
+        const answeredAt = performance.now()
+        firstPageAt ??= answeredAt
+        const head = headOf(answer.page)
+        if (head) {
+          const { id, page } = answer
+          onProved?.({ id, address, epoch: head.epoch, version: head.version, sig: page.sig, askedAt, answeredAt })
+        }
         return answer
       },
     }
@@ -146,7 +169,11 @@ export class Pulls {
       if (error instanceof PeerMisbehaved) table.release(address)
       else table.gone(address)
       onTrouble(address, error)
+      if (error instanceof TableFull) {
+        this.#options.onRefused?.(error.code)
+        return FULL_REST_MS
+      }
     }
-    return performance.now() - (firstPageAt ?? began)
+    return Math.min((performance.now() - (firstPageAt ?? began)) * REST, MAX_REST_MS)
   }
 }

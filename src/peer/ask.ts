@@ -72,12 +72,20 @@ export class Asker {
     return session
   }
 
-  /** The whole plaintext of a short answer. @throws the error the peer names. */
-  async open(address: string, { exchange, answer }: Asked): Promise<Uint8Array> {
+  /**
+   * The whole plaintext of a short answer.
+   * @param source - its body, where something watches it
+   * @throws the error the peer names.
+   */
+  async open(
+    address: string,
+    { exchange, answer }: Asked,
+    source: AsyncIterable<Uint8Array> = answer.body,
+  ): Promise<Uint8Array> {
     const { statusCode: status, body } = answer
     const parts: Uint8Array[] = []
     let bytes = 0
-    for await (const part of opened(address, openAnswer(exchange, { status, frameLog2: FRAME_LOG2, source: body }))) {
+    for await (const part of opened(address, openAnswer(exchange, { status, frameLog2: FRAME_LOG2, source }))) {
       bytes += part.length
       if (bytes > MAX_ANSWER_BYTES) {
         body.destroy()

@@ -2,7 +2,15 @@
 import { fromB64u, toHex, utf8 } from '../bytes.ts'
 import { PeerMisbehaved, PeerUnreachable } from '../errors.ts'
 import { ALIVE_TEXT, FILE_FRAME_LOG2, MAX_HANDSHAKE_BYTES } from '../protocol/constants.ts'
-import { checker, RowPage, type TableQuery, type Update } from '../protocol/messages.ts'
+import {
+  checker,
+  PeersAnswer,
+  type Probe,
+  ProbeAnswer,
+  RowPage,
+  type TableQuery,
+  type Update,
+} from '../protocol/messages.ts'
 import type { Carry } from '../session/initiate.ts'
 import { openAnswer } from '../session/sealed.ts'
 import { type Answer, Asker, errorNamed, opened, type Sessions, send } from './ask.ts'
@@ -20,9 +28,13 @@ export interface Alive {
     readonly version: number
     readonly headDigest: string
   }
+  /** What its clock said, ms since 1970. */
+  readonly dateMs?: number
 }
 
 const checkPage = checker(RowPage)
+const checkPeers = checker(PeersAnswer)
+const checkProbe = checker(ProbeAnswer)
 /** The word of the protocol, and some more: whoever says more is no node. */
 const MAX_ALIVE_BYTES = 64
 const TABLE_HEADER = /^(\d{1,16});([\w-]{22})$/
@@ -45,7 +57,8 @@ export class PeerClient {
     if (headers['content-encoding'] !== undefined || (status >= 300 && status < 400)) throw new PeerMisbehaved(address)
     if (status !== 200 || text !== ALIVE_TEXT) return { portmesh: false }
     const freshness = freshnessOf(headers)
-    return freshness ? { portmesh: true, freshness } : { portmesh: true }
+    const dateMs = typeof headers.date === 'string' ? Date.parse(headers.date) : Number.NaN
+    return { portmesh: true, ...(freshness && { freshness }), ...(dateMs > 0 && { dateMs }) }
   }
 
   /** One page of a peer's row, and whose session it came in. */
@@ -55,6 +68,23 @@ export class PeerClient {
     const page = checkPage(text)
     if (!page) throw new PeerMisbehaved(address)
     return { id: asked.exchange.peerId, page }
+  }
+
+  /** Whom a peer knows. */
+  async peers(address: string, signal?: AbortSignal): Promise<PeersAnswer> {
+    const asked = await this.#asker.ask(address, { method: 'GET', target: '/peers', signal })
+    const answer = checkPeers(Buffer.from(await this.#asker.open(address, asked)).toString('utf8'))
+    if (!answer) throw new PeerMisbehaved(address)
+    return answer
+  }
+
+  /** Whether a peer reaches this node at the address it sees us at. */
+  async probe(address: string, probe: Probe, signal?: AbortSignal): Promise<ProbeAnswer> {
+    const plaintext = utf8(JSON.stringify(probe))
+    const asked = await this.#asker.ask(address, { method: 'POST', target: '/probe', plaintext, signal })
+    const answer = checkProbe(Buffer.from(await this.#asker.open(address, asked)).toString('utf8'))
+    if (!answer) throw new PeerMisbehaved(address)
+    return answer
   }
 
   async update(address: string, update: Update, signal?: AbortSignal): Promise<void> {

@@ -1,4 +1,5 @@
 /** Asking a holder for a content in pieces (PROTOCOL.md, "Contents and pieces"): its tree, its pieces, and the news of what it has. */
+import { FREE, type Pace } from '../allowance.ts'
 import { toB64u } from '../bytes.ts'
 import { BadStream, isOurs, PeerMisbehaved, PeerUnreachable } from '../errors.ts'
 import { checkHave, HAVE_SILENT_MS, type HaveMessage } from '../protocol/contents.ts'
@@ -23,20 +24,28 @@ export interface PiecesAsked {
   readonly want: { readonly first: number; readonly bits: Uint8Array } | undefined
 }
 
+/** How fast what is asked for may come from an address. */
+export type PaceOf = (address: string) => Pace
+
 export class ContentClient {
   readonly #asker: Asker
+  readonly #paceOf: PaceOf
 
-  constructor(asker: Asker) {
+  constructor(asker: Asker, paceOf: PaceOf = () => FREE) {
     this.#asker = asker
+    this.#paceOf = paceOf
   }
 
   /** The piece layer as the holder sent it; whether it fits is for the caller to see. */
   async tree({ address, id }: HolderAt, root: string, signal: AbortSignal): Promise<Uint8Array> {
     const target = `/content/${root}/tree`
     return await proved(address, async (opens) => {
-      const asked = await this.#asker.ask(address, { method: 'GET', target, signal, expect: id })
+      const asked = await this.#asker.ask(address, { method: 'GET', target, signal, streams: true, expect: id })
       opens()
-      return await this.#asker.open(address, asked)
+      if (asked.answer.statusCode !== 200) return await this.#asker.refusal(address, asked)
+      // It may be half a MiB, and whoever gives may be allowed to give little: its pace is watched, not its time.
+      const source = paced(inPace(asked.answer.body, this.#asker.patience), this.#paceOf(address), signal)
+      return await this.#asker.open(address, asked, source)
     })
   }
 
@@ -84,12 +93,25 @@ export class ContentClient {
     const sessionNow = (): Promise<OutSession> =>
       proved(at.address, () => this.#asker.session(at.address, at.id, signal))
     const session = await sessionNow()
-    if (await receivePieces(this.#asker, { at, target, session, sink, signal })) return
+    const pace = this.#paceOf(at.address)
+    if (await receivePieces(this.#asker, { at, target, session, sink, signal, pace })) return
     // The peer does not know the session any more.
     this.#asker.sessions.drop(at.address, session)
     const next = await sessionNow()
-    if (!(await receivePieces(this.#asker, { at, target, session: next, sink, signal })))
+    if (!(await receivePieces(this.#asker, { at, target, session: next, sink, signal, pace })))
       throw new PeerUnreachable(at.address)
+  }
+}
+
+/** A body whose bytes wait until they may have come. */
+async function* paced(source: AsyncIterable<Uint8Array>, pace: Pace, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    for (let left = chunk.length; left > 0; ) {
+      const slice = Math.min(left, pace.sliceBytes)
+      await pace.take(slice, signal)
+      left -= slice
+    }
+    yield chunk
   }
 }
 

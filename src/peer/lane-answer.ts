@@ -8,7 +8,7 @@ import type { LaneAsked, LaneEnd } from './lane-messages.ts'
 /** A refusal is short. */
 const MAX_REFUSAL_BYTES = 64 * 1024
 /** Frames that may be under way to the main thread; more stops the reading from the network. */
-const FRAMES = 3
+const FRAMES = 2
 /** What came is told at most this often, besides with each frame. */
 const PROGRESS_MS = 20
 
@@ -16,6 +16,8 @@ export interface AnswerEvents {
   head(first: number, count: number, bytes: number): void
   frame(parts: readonly Uint8Array[], bytes: number, received: number): void
   progress(received: number): void
+  /** So much was read, and nothing more is before `on`. */
+  held(bytes: number): void
   end(end: LaneEnd, then: Afterwards): void
 }
 
@@ -33,8 +35,11 @@ export class Answer implements ConnectionReader {
   #opener: PieceOpener | undefined
   #refusal: Uint8Array[] = []
   #frames = 0
-  /** How often it had to wait for us. */
+  /** How often it had to wait for room. */
   #waited = 0
+  /** Since when it waits for `on`, and how long it did in all, ms. */
+  #heldAt: number | undefined
+  #heldMs = 0
   #received = 0
   #untold = 0
   #telling: NodeJS.Timeout | undefined
@@ -45,6 +50,10 @@ export class Answer implements ConnectionReader {
     this.#asked = asked
     this.#connection = connection
     this.#events = events
+  }
+
+  get sliceBytes(): number | undefined {
+    return this.#asked.sliceBytes
   }
 
   begin(): void {
@@ -69,7 +78,15 @@ export class Answer implements ConnectionReader {
   /** A frame was taken. */
   taken(): void {
     this.#frames -= 1
-    if (!this.#over && this.#frames === FRAMES - 1) this.#connection.resume()
+    if (!this.#over && this.#frames === FRAMES - 1 && this.#heldAt === undefined) this.#connection.resume()
+  }
+
+  /** More may be read. */
+  on(): void {
+    if (this.#over || this.#heldAt === undefined) return
+    this.#heldMs += performance.now() - this.#heldAt
+    this.#heldAt = undefined
+    if (this.#frames < FRAMES) this.#connection.resume()
   }
 
   sent(): void {
@@ -82,7 +99,12 @@ export class Answer implements ConnectionReader {
 
   bytes(chunk: Uint8Array): boolean {
     try {
-      return this.#take(chunk)
+      if (this.sliceBytes === undefined) return this.#take(chunk)
+      // Before anything else is told of it: it counts, also when it is the end.
+      this.#events.held(chunk.length)
+      this.#heldAt = performance.now()
+      this.#take(chunk)
+      return false
     } catch (cause) {
       this.#fail(cause)
       return false
@@ -160,14 +182,19 @@ export class Answer implements ConnectionReader {
   }
 
   /** One byte a second is no help: an answer that moves too little is given up. Time in which it waits for us does not count. */
-  #watch(): void {
-    const { slowMs, slowBytes } = this.#asked.patience
-    const [waited, received] = [this.#waited, this.#received]
+  #watch(ms = this.#asked.patience.slowMs, received = this.#received): void {
+    const [waited, heldMs] = [this.#waited, this.#heldUntilNow()]
     this.#late = setTimeout(() => {
       const waits = this.#frames >= FRAMES || this.#waited > waited
-      if (waits || this.#received - received >= slowBytes) this.#watch()
+      const heldFor = this.#heldUntilNow() - heldMs
+      if (waits || this.#received - received >= this.#asked.patience.slowBytes) this.#watch()
+      else if (heldFor >= 1) this.#watch(heldFor, received)
       else this.#fail(new Error('too slow'))
-    }, slowMs)
+    }, ms)
+  }
+
+  #heldUntilNow(): number {
+    return this.#heldMs + (this.#heldAt === undefined ? 0 : performance.now() - this.#heldAt)
   }
 
   #fail(cause: unknown): void {

@@ -2,11 +2,15 @@
 import { connect, type Socket } from 'node:net'
 
 const CONNECT_TIMEOUT_MS = 2_000
+/** The first read of an answer: what else it says about reading is known by then. */
+const FIRST_BYTES = 16 * 1024
 /** What is read is looked at before the next read of any connection, so one buffer does for all. */
 const BUFFER_BYTES = 1024 * 1024
 const buffer = Buffer.alloc(BUFFER_BYTES)
 
 export interface ConnectionReader {
+  /** At most so much is read at once. */
+  readonly sliceBytes: number | undefined
   /** The question has left. */
   sent(): void
   /** Looks at bytes, which are gone afterwards. @returns false to get no more of them until `resume` */
@@ -35,7 +39,10 @@ export class Connection {
     this.#socket = connect({
       host: hostname.replace(/^\[|\]$/g, ''),
       port: Number(port === '' ? 80 : port),
-      onread: { buffer, callback: (bytes) => this.#read(buffer.subarray(0, bytes)) },
+      onread: {
+        buffer: () => buffer.subarray(0, this.#reader ? this.#reader.sliceBytes : FIRST_BYTES),
+        callback: (bytes) => this.#read(buffer.subarray(0, bytes)),
+      },
     })
     this.#late = setTimeout(() => this.#end(new Error('no connection in time')), CONNECT_TIMEOUT_MS)
     this.#socket.once('connect', () => {

@@ -8,6 +8,8 @@ export interface LaneAsked {
   /** The value of `Portmesh-Auth`. */
   readonly auth: string
   readonly exchange: Exchange
+  /** What is read at once; then it waits for `on`. Undefined: whatever comes. */
+  readonly sliceBytes?: number | undefined
   readonly patience: Pick<Patience, 'headMs' | 'slowMs' | 'slowBytes'>
 }
 
@@ -24,6 +26,8 @@ export type ToLane =
   | { readonly kind: 'ask'; readonly id: number; readonly asked: LaneAsked }
   /** A frame was taken: there is room for another one. */
   | { readonly kind: 'taken'; readonly id: number }
+  /** What was read is within what may come in. */
+  | { readonly kind: 'on'; readonly id: number }
   /** The rest is not needed. */
   | { readonly kind: 'stop'; readonly id: number }
 
@@ -45,6 +49,8 @@ export type FromLane =
       readonly leaves: Uint8Array
       readonly received: number
     }
+  /** So much was read, and nothing more is before `on`. */
+  | { readonly kind: 'held'; readonly id: number; readonly bytes: number }
   | { readonly kind: 'progress'; readonly id: number; readonly received: number }
   | { readonly kind: 'end'; readonly id: number; readonly end: LaneEnd }
   /** A connection broke. */

@@ -1,5 +1,6 @@
 /** Asking for pieces in a thread of its own (lane-worker.ts), seen from the main thread. It begins with the first question. */
 import { Worker } from 'node:worker_threads'
+import { FREE, type Pace } from '../allowance.ts'
 import { free } from '../bytes.ts'
 import { Busy, PeerUnreachable } from '../errors.ts'
 import { workerFile } from '../workers.ts'
@@ -15,11 +16,14 @@ export interface LaneReader {
   /** @returns a promise when the holder has to wait */
   frame(parts: readonly Uint8Array[], bytes: number, leaves?: Uint8Array): Promise<void> | undefined
   progress(bytes: number): void
+  /** They wait because of us until this is over. */
+  held?(wait: Promise<void>): void
 }
 
 interface Question {
   readonly address: string
   readonly reader: LaneReader
+  readonly pace: Pace
   readonly end: (end: LaneEnd) => void
   readonly fail: (error: unknown) => void
 }
@@ -42,13 +46,13 @@ export class Lane {
    * One answer, as far as it came.
    * @throws Busy when there is no thread; PeerUnreachable when all connections are dropped; what the reader's head throws; the signal's reason
    */
-  async ask(asked: LaneAsked, reader: LaneReader, signal: AbortSignal): Promise<LaneEnd> {
+  async ask(asked: LaneAsked, reader: LaneReader, signal: AbortSignal, pace = FREE): Promise<LaneEnd> {
     signal.throwIfAborted()
     const thread = this.#run()
     this.#asked += 1
     const id = this.#asked
     const { promise, resolve, reject } = Promise.withResolvers<LaneEnd>()
-    this.#questions.set(id, { address: asked.address, reader, end: resolve, fail: reject })
+    this.#questions.set(id, { address: asked.address, reader, pace, end: resolve, fail: reject })
     const onAbort = (): void => this.#giveUp(thread, id, signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
     tell(thread, { kind: 'ask', id, asked })
@@ -69,6 +73,14 @@ export class Lane {
       // Then the question says so.
     }
     if (this.#questions.size === 0) this.#rest()
+  }
+
+  /** Give up what is asked at an address; its connections close with that. */
+  leave(address: string): void {
+    const thread = this.#thread
+    if (!thread) return
+    for (const [id, question] of this.#questions)
+      if (question.address === address) this.#giveUp(thread, id, new PeerUnreachable(address))
   }
 
   /** End the thread with every connection; the next question begins another. */
@@ -147,10 +159,11 @@ export class Lane {
     }
   }
 
-  #pass(thread: Worker, { reader, end }: Question, message: Exclude<FromLane, { kind: 'lost' }>): void {
+  #pass(thread: Worker, { reader, pace, end }: Question, message: Exclude<FromLane, { kind: 'lost' }>): void {
     const { id } = message
     if (message.kind === 'head') reader.head(message.first, message.count, message.bytes)
     else if (message.kind === 'progress') reader.progress(message.received)
+    else if (message.kind === 'held') this.#hold(thread, id, reader, pace.take(message.bytes))
     else if (message.kind === 'end') end(message.end)
     else {
       const waits = reader.frame(message.parts, message.bytes, message.leaves)
@@ -159,6 +172,14 @@ export class Lane {
       else taken()
       reader.progress(message.received)
     }
+  }
+
+  /** What came is paid for in any case, also when nobody waits for the rest. */
+  #hold(thread: Worker, id: number, reader: LaneReader, wait: Promise<void> | undefined): void {
+    const on = (): void => tell(thread, { kind: 'on', id })
+    if (wait) reader.held?.(wait)
+    if (wait) wait.then(on, on)
+    else on()
   }
 }
 

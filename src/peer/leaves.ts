@@ -1,6 +1,6 @@
 /** The leaves of a content's tree, hashed where the bytes are opened: half of the work of checking them, in another thread than the rest. */
 import { hash } from 'node:crypto'
-import { TREE_BLOCK_BYTES } from '../protocol/contents.ts'
+import { TREE_BLOCK_BYTES } from '../protocol/constants.ts'
 
 const LEAF_BYTES = 32
 /** A block that lies in two parts. */

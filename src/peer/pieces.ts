@@ -1,4 +1,5 @@
 /** One answer with pieces: asked for in the lane, handed on frame by frame, and what its end means. */
+import type { Pace } from '../allowance.ts'
 import { isOurs, PeerUnreachable } from '../errors.ts'
 import { openWhole } from '../session/sealed.ts'
 import type { Exchange, OutSession } from '../session/sessions.ts'
@@ -26,17 +27,19 @@ export interface PiecesRequest {
   readonly session: OutSession
   readonly sink: PieceSink
   readonly signal: AbortSignal
+  readonly pace: Pace
 }
 
 /** @returns false when the peer does not know the session. */
 export const receivePieces = async (
   { reach, patience }: Asker,
-  { at: { address }, target, session, sink, signal }: PiecesRequest,
+  { at: { address }, target, session, sink, signal, pace }: PiecesRequest,
 ): Promise<boolean> => {
   const { header: auth, ...exchange } = session.next('GET', target)
   const { headMs, slowMs, slowBytes } = patience
-  const asked = { address, auth, exchange, patience: { headMs, slowMs, slowBytes } }
-  const end = await reach.lane.ask(asked, sink, signal)
+  const sliceBytes = pace.sliceBytes === Number.POSITIVE_INFINITY ? undefined : pace.sliceBytes
+  const asked = { address, auth, exchange, sliceBytes, patience: { headMs, slowMs, slowBytes } }
+  const end = await reach.lane.ask(asked, sink, signal, pace)
   if (end.kind === 'whole') return true
   if (end.kind === 'refused' && !end.sealed && end.status === 401) return false
   throw errorOf(end, address, exchange)

@@ -45,6 +45,15 @@ export class Reach {
     return await this.#pool(this.#bulk, address, BULK_CONNECTIONS).request(options)
   }
 
+  /** Break every connection to one address, and whatever runs there. */
+  async leave(address: string): Promise<void> {
+    const pools = [this.#pools, this.#bulk].flatMap((all) => all.get(address) ?? [])
+    this.#pools.delete(address)
+    this.#bulk.delete(address)
+    this.lane.leave(address)
+    await Promise.allSettled(pools.map((pool) => pool.destroy()))
+  }
+
   /** Break every connection; the next request to an address opens a new one. */
   async drop(): Promise<void> {
     const pools = [...this.#pools.values(), ...this.#bulk.values()]

@@ -10,6 +10,9 @@ export const FILE_FRAME_LOG2 = 20
 /** Frames of everything else: 64 KiB. */
 export const FRAME_LOG2 = 16
 
+/** A leaf of a content's tree covers so much. Here, because the thread that hashes them should not load the schemas. */
+export const TREE_BLOCK_BYTES = 16_384
+
 /** Header that makes a request part of a session, and the one that marks an answer as sealed. */
 export const AUTH_HEADER = 'portmesh-auth'
 export const SEALED_HEADER = 'portmesh-sealed'
@@ -34,3 +37,9 @@ export const MAX_NODE_NAME_BYTES = 64
 /** A server keeps an idle connection this long, a client uses it within the shorter time. */
 export const SERVER_KEEP_ALIVE_MS = 72_000
 export const CLIENT_KEEP_ALIVE_MS = 60_000
+
+/** What one node tells another of those it knows (PROTOCOL.md, "Finding each other"). */
+export const MAX_TOLD_PEERS = 128
+export const MAX_TOLD_ADDRESSES = 4
+/** A host name of 253 characters, a colon and a port. */
+export const MAX_ADDRESS_CHARACTERS = 260

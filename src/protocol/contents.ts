@@ -2,8 +2,6 @@
 import { type Static, Type } from 'typebox'
 import { checker } from './messages.ts'
 
-/** A leaf of the tree covers this much. */
-export const TREE_BLOCK_BYTES = 16_384
 /** Pieces in one request, and their bytes unless it is one piece. */
 export const MAX_RUN_PIECES = 1024
 export const MAX_RUN_BYTES = 64 * 1024 * 1024

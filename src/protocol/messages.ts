@@ -1,7 +1,16 @@
 /** Every message of PROTOCOL.md as a schema and its type; servers and clients check with the same compiled schema. */
 import { type Static, type TSchema, Type } from 'typebox'
 import { Compile } from 'typebox/schema'
-import { MAX_FILES, MAX_NAME_BYTES, MAX_NODE_NAME_BYTES, MAX_PART_BYTES, VERSION } from './constants.ts'
+import {
+  MAX_ADDRESS_CHARACTERS,
+  MAX_FILES,
+  MAX_NAME_BYTES,
+  MAX_NODE_NAME_BYTES,
+  MAX_PART_BYTES,
+  MAX_TOLD_ADDRESSES,
+  MAX_TOLD_PEERS,
+  VERSION,
+} from './constants.ts'
 
 const strict = { additionalProperties: false }
 const Hash = Type.String({ pattern: '^[0-9a-f]{64}$' })
@@ -56,6 +65,28 @@ export const Update = Type.Object({
   port: Type.Integer({ minimum: 1, maximum: 65_535 }),
 })
 export type Update = Static<typeof Update>
+
+/** "Can you reach me?" */
+export const Probe = Type.Object({ port: Type.Integer({ minimum: 1, maximum: 65_535 }) })
+export type Probe = Static<typeof Probe>
+export const ProbeAnswer = Type.Object({ reached: Type.Boolean() })
+export type ProbeAnswer = Static<typeof ProbeAnswer>
+
+/** Whom a node knows: what they signed of themselves, and where they answered it. */
+export const PeersAnswer = Type.Object({
+  peers: Type.Array(
+    Type.Object({
+      head: Type.String({ minLength: 1, maxLength: 4096 }),
+      sig: b64u(86),
+      addresses: Type.Array(Type.String({ minLength: 3, maxLength: MAX_ADDRESS_CHARACTERS }), {
+        minItems: 1,
+        maxItems: MAX_TOLD_ADDRESSES,
+      }),
+    }),
+    { maxItems: MAX_TOLD_PEERS },
+  ),
+})
+export type PeersAnswer = Static<typeof PeersAnswer>
 
 export const ErrorReply = Type.Object({
   error: Type.Object({ code: Type.String({ maxLength: 64 }), message: Type.String({ maxLength: 1024 }) }),

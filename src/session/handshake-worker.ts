@@ -1,4 +1,5 @@
 /** The arithmetic of a handshake, in a thread of its own: Diffie-Hellman, Jacobi symbols and squarings would hold up the event loop. */
+import { keepCompiled } from '../compiled.ts'
 import { generateDh } from '../crypto/dh.ts'
 import {
   initiatorBegin,
@@ -10,6 +11,8 @@ import {
 } from '../crypto/handshake.ts'
 import type { Identity } from '../crypto/identity.ts'
 import { isOurs } from '../errors.ts'
+
+keepCompiled({ sleeps: true })
 
 /** A Diffie-Hellman key pair and what /getkey says of it. */
 export interface KeyPair {

@@ -32,6 +32,8 @@ export interface InitiatorOptions {
   readonly arithmetic: Arithmetic
   readonly carry: Carry
   readonly metrics: Metrics
+  /** With whom no session is opened. */
+  readonly refuses?: (peerId: string) => boolean
   readonly clock?: Clock
 }
 
@@ -63,6 +65,11 @@ export class Initiator {
     if (!session || this.#sessions.get(address) === session) this.#sessions.delete(address)
   }
 
+  /** End every session with a peer. */
+  end(peerId: string): void {
+    for (const [address, session] of this.#sessions) if (session.peerId === peerId) this.#sessions.delete(address)
+  }
+
   #open(address: string): Promise<OutSession> {
     const running = this.#opening.get(address)
     if (running) return running
@@ -90,6 +97,7 @@ export class Initiator {
     })
     const keyAnswer = texts(await getkey, address, KEY_FIELDS)
     const { message, state, peerId } = await arithmetic.begin({ identity, keyAnswer })
+    this.#check(address, peerId)
     const answer = texts(await carry(address, 'POST', '/session', message), address, BEGIN_FIELDS)
     const confirm = await arithmetic.confirm({ identity, state, answer })
     const last = texts(
@@ -99,6 +107,7 @@ export class Initiator {
     )
     const fin = fromB64u(last.fin, 32)
     if (!fin || !equalBytes(fin, confirm.fin)) throw new PeerMisbehaved(address)
+    this.#check(address, peerId)
     const session = new OutSession({ peerId: toHex(peerId), sid: confirm.sid, keys: confirm.keys }, this.#clock)
     this.#keep(address, session)
     this.#giveBack(address, WENT_WELL)
@@ -111,6 +120,11 @@ export class Initiator {
   async #checkModulus(address: string, session: OutSession, { bbs }: KeyAnswer): Promise<void> {
     const modulus = fromB64u(bbs, 384)
     if (modulus && (await moduli.isPrime(modulus))) this.drop(address, session)
+  }
+
+  /** Who is refused learns nothing of us, and for our side nobody is there. */
+  #check(address: string, peerId: Uint8Array): void {
+    if (this.#options.refuses?.(toHex(peerId))) throw new PeerUnreachable(address)
   }
 
   #keep(address: string, session: OutSession): void {

@@ -18,6 +18,10 @@ const HALF_OPEN_MS = 10_000
 /** First messages of one source address: at once, and more each second. */
 const BURST = 64
 const REFILL_PER_S = 32
+/** The same of all others together: a handshake takes some 10 ms of one thread. This computer's own are not counted among them. */
+const ALL_BURST = 128
+const ALL_REFILL_PER_S = 64
+const ALL = ''
 /** Addresses whose bucket is remembered; a full bucket is the same as none. */
 const MAX_BUCKETS = 4096
 const GROUP = 'modp15'
@@ -36,6 +40,8 @@ export interface ResponderOptions {
   readonly arithmetic: Arithmetic
   readonly sessions: InSessions
   readonly metrics: Metrics
+  /** With whom no session is opened. */
+  readonly refuses?: (peerId: string) => boolean
   readonly clock?: Clock
 }
 
@@ -64,9 +70,11 @@ export class Responder {
 
   /**
    * POST /session.
+   * @param source - what stands for the one who asks
+   * @param isOwn - whether that is this computer
    * @throws UnsupportedVersion, BadHandshake, StaleKey, Busy.
    */
-  async begin(message: unknown, source: string): Promise<BeginAnswer> {
+  async begin(message: unknown, source: string, isOwn = true): Promise<BeginAnswer> {
     const text = record(message)
     if (text.v !== VERSION || text.group !== GROUP) {
       if (typeof text.v === 'string' && typeof text.group === 'string') throw new UnsupportedVersion()
@@ -76,7 +84,8 @@ export class Responder {
     if (typeof kid !== 'string' || typeof x !== 'string' || typeof c !== 'string' || Object.keys(text).length !== 5)
       throw new BadHandshake()
     if (!fromB64u(kid, 16) || !fromB64u(x, 384) || !fromB64u(c, 32)) throw new BadHandshake()
-    this.#take(source)
+    this.#take(source, BURST, REFILL_PER_S)
+    if (!isOwn) this.#take(ALL, ALL_BURST, ALL_REFILL_PER_S)
     const key = this.#liveKeys().find(({ answer }) => answer.kid === kid)
     if (!key) throw new StaleKey()
     const { identity, arithmetic } = this.#options
@@ -105,9 +114,11 @@ export class Responder {
     if (!fromB64u(nA, 32) || !fromB64u(id, 32) || !fromB64u(bbs, 384) || !fromB64u(sig, 64) || !fromB64u(mac, 32))
       throw new BadHandshake()
     if (!entry || entry.expiresAt < this.#clock()) throw new Refused()
-    const { identity, arithmetic, sessions, metrics } = this.#options
+    const { identity, arithmetic, sessions, metrics, refuses } = this.#options
     const opened = await arithmetic.accept({ identity, state: entry.state, message: { nA, id, bbs, sig, mac } })
     const peerId = toHex(opened.peerId)
+    // The answer is that to a wrong proof, and only who has proved who he is gets here.
+    if (refuses?.(peerId)) throw new Refused()
     sessions.open({ peerId, sid: opened.sid, keys: opened.keys })
     metrics.add('handshakes_in')
     void moduli.isPrime(opened.peerModulus).then((prime) => prime && sessions.end(peerId))
@@ -138,10 +149,10 @@ export class Responder {
     this.#halfOpen.set(sid, { state, expiresAt: now + HALF_OPEN_MS })
   }
 
-  #take(source: string): void {
+  #take(source: string, burst: number, refillPerS: number): void {
     const now = this.#clock()
-    const bucket = this.#buckets.get(source) ?? { tokens: BURST, at: now }
-    const tokens = Math.min(BURST, bucket.tokens + ((now - bucket.at) / 1000) * REFILL_PER_S)
+    const bucket = this.#buckets.get(source) ?? { tokens: burst, at: now }
+    const tokens = Math.min(burst, bucket.tokens + ((now - bucket.at) / 1000) * refillPerS)
     this.#buckets.delete(source)
     if (this.#buckets.size >= MAX_BUCKETS) this.#buckets.delete(this.#buckets.keys().next().value ?? '')
     // A refusal costs nothing: else whoever knocks often enough would keep the bucket empty for all who share the address.

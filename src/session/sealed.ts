@@ -7,6 +7,7 @@ import { FILE_FRAME_LOG2, FRAME_LOG2 } from '../protocol/constants.ts'
 import type { Exchange } from './sessions.ts'
 
 export type { PieceOpener, PieceReader } from '../crypto/piece-stream.ts'
+export type { SealedFrame } from '../crypto/stream.ts'
 
 /** The body of a POST in a session. */
 export const sealRequest = (exchange: Exchange, plaintext: Uint8Array): Uint8Array =>

@@ -1,6 +1,7 @@
 /** Open sessions, in memory only. An outgoing one is ours to ask in, an incoming one is ours to answer in. */
 import { equalBytes, fromB64u, toB64u } from '../bytes.ts'
 import { requestMac, type SessionKeys } from '../crypto/keys.ts'
+import { Carriers } from './carriers.ts'
 
 const MINUTE_MS = 60_000
 /** A request must start within the life of its session; a stream that runs may end. */
@@ -84,6 +85,8 @@ const AUTH = /^v=1; sid=([\w-]{22}); n=([1-9]\d{0,9}); mac=([\w-]{43})$/
 
 /** The sessions others began with us. */
 export class InSessions {
+  /** The connections their requests come on. */
+  readonly carriers = new Carriers()
   readonly #sessions = new Map<string, InSession>()
   readonly #clock: Clock
 
@@ -132,8 +135,9 @@ export class InSessions {
     return { sid, keys, peerId, n, method, target }
   }
 
-  /** End every session of a peer. */
+  /** End every session of a peer, and whatever is still answered in them. */
   end(peerId: string): void {
+    this.carriers.end(peerId)
     for (const [key, session] of this.#sessions) if (session.peerId === peerId) this.#sessions.delete(key)
   }
 

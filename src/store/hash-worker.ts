@@ -3,10 +3,13 @@ import { createHash } from 'node:crypto'
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import type { MessagePort } from 'node:worker_threads'
 import { toHex } from '../bytes.ts'
+import { keepCompiled } from '../compiled.ts'
 import { FileChanged, NotAFile } from '../errors.ts'
 import { BLOCK_BYTES } from './merkle.ts'
 import { LayerBuilder } from './piece-layer.ts'
 import { type Stamp, sameStamp, stampOf } from './stamp.ts'
+
+keepCompiled({ sleeps: true })
 
 /** Large enough that system calls cost nothing, small enough for the processor's cache. */
 const BUFFER_BYTES = 64 * BLOCK_BYTES

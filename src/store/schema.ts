@@ -3,6 +3,15 @@ import { existsSync, rmSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { CannotStart } from '../errors.ts'
 
+/** Whom this node has met. One that is blocked or named stays when its row has gone, so it refers to no row. */
+const acquaintanceTable = (database: DatabaseSync): void =>
+  database.exec(`
+    CREATE TABLE acquaintance (
+      id TEXT PRIMARY KEY, met_ms INTEGER NOT NULL, name TEXT NOT NULL, petname TEXT, petname_ms INTEGER,
+      blocked_ms INTEGER, lied_ms INTEGER, lied_code TEXT, was_given INTEGER NOT NULL, address TEXT
+    ) STRICT, WITHOUT ROWID;
+  `)
+
 /** Entry n brings a store of version n to n + 1. Never changed once released: a change is a new entry. */
 const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [
   (database) =>
@@ -38,6 +47,8 @@ const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [
     `),
   // Index 3, version 4: how far each published file is seen. So far there was nobody but this computer to see any.
   (database) => database.exec("ALTER TABLE published ADD COLUMN reach TEXT NOT NULL DEFAULT 'computer'"),
+  // Index 4, version 5: who was met.
+  acquaintanceTable,
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.length

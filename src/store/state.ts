@@ -4,6 +4,7 @@ import { access, chmod, constants, lstat, mkdir, rename } from 'node:fs/promises
 import { basename, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { CannotStart, CannotWrite, DiskFull, isOurs } from '../errors.ts'
+import { type AcquaintanceStore, acquaintanceStore } from './acquaintances.ts'
 import { reasonOf } from './disk.ts'
 import { type LayerStore, layerStore } from './layers.ts'
 import { type FolderLock, lockFolder, sqliteCode } from './lock.ts'
@@ -34,6 +35,7 @@ export interface State {
   readonly published: PublishedStore
   readonly cache: CacheStore
   readonly peers: PeerStore
+  readonly acquaintances: AcquaintanceStore
   readonly transfers: TransferStore
   readonly layers: LayerStore
   /** max(last + 1, seconds since 1970), on disk before it returns: no two calls ever give the same number. */
@@ -145,6 +147,7 @@ const stateOf = (folder: string, notices: readonly string[], database: DatabaseS
     published: publishedStore(database, change),
     cache: cacheStore(database, change),
     peers: peerStore(database, change),
+    acquaintances: acquaintanceStore(database, change),
     transfers: transferStore(database, change),
     layers: layerStore(database, change),
     nextEpoch: (nowSeconds = Math.floor(Date.now() / 1000)) => {

@@ -11,6 +11,7 @@ import type { Place } from '../store/place.ts'
 import type { WorkerPool } from '../workers.ts'
 import { type Holder, isFarewell } from './following.ts'
 import { gather } from './gather.ts'
+import type { OrderLimits } from './order-choice.ts'
 import { Sink } from './sink.ts'
 import { layerFits } from './tree.ts'
 
@@ -39,6 +40,8 @@ export interface FetchTask {
 
 /** What a fetch needs of others. */
 export interface FetchDeps {
+  /** Requests to an address that may run at the same time; as many as help when it is undefined. */
+  readonly atOnce?: ((address: string) => OrderLimits | undefined) | undefined
   readonly client: ContentClient
   readonly place: Place
   readonly pool: WorkerPool

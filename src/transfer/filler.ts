@@ -22,7 +22,8 @@ export class Filler {
   #left = 0
   #unit: number | undefined
   #filled = 0
-  /** Of what is filled. */
+  /** What is filled, and the leaves of it. */
+  #parts: Uint8Array[] = []
   #leaves: Uint8Array[] = []
   /** Frames wait here for room, in order. */
   #chain: Promise<void> | undefined
@@ -40,7 +41,10 @@ export class Filler {
     this.#left = bytes
   }
 
-  /** @returns a promise when the frame has to wait */
+  /**
+   * The parts are handed on: nobody else may look at them any more.
+   * @returns a promise when the frame has to wait
+   */
   frame(parts: readonly Uint8Array[], bytes: number, leaves?: Uint8Array): Promise<void> | undefined {
     if (!this.#chain && this.#put(parts, bytes, leaves)) return undefined
     const chain = (this.#chain ?? Promise.resolve()).then(async () => {
@@ -57,15 +61,18 @@ export class Filler {
     this.#ended = true
     if (this.#unit !== undefined) this.#sink.release(this.#unit)
     this.#unit = undefined
+    for (const part of this.#parts.splice(0)) free(part)
   }
 
   #put(parts: readonly Uint8Array[], bytes: number, leaves = NONE): boolean {
-    if (this.#ended || this.#sink.over) return true
+    if (this.#ended || this.#sink.over) {
+      for (const part of parts) free(part)
+      return true
+    }
     this.#unit ??= this.#sink.take()
     if (this.#unit === undefined) return false
-    this.#sink.fill(this.#unit, this.#filled, parts)
-    for (const part of parts) free(part)
     this.#filled += bytes
+    this.#parts.push(...parts)
     this.#leaves.push(leaves)
     this.#left -= bytes
     // A frame holds whole pieces; a piece larger than a frame comes in several of them.
@@ -74,7 +81,9 @@ export class Filler {
     const count = Math.ceil(this.#filled / this.#sink.pieceBytes)
     this.#piece += count
     for (let piece = first; piece < first + count; piece++) this.#onPiece(piece)
-    this.#sink.commit(this.#unit, first, this.#filled, this.#from, concat(...this.#leaves))
+    const leafed = this.#leaves.length === 1 ? leaves : concat(...this.#leaves)
+    this.#sink.commit(this.#unit, { first, parts: this.#parts, from: this.#from, leaves: leafed })
+    this.#parts = []
     this.#leaves = []
     this.#unit = undefined
     this.#filled = 0

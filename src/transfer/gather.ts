@@ -6,6 +6,7 @@ import { pieceCountOf, runBytes } from '../store/pieces.ts'
 import type { Content, FetchDeps, FetchEvents } from './fetch.ts'
 import { Filler } from './filler.ts'
 import { Following, isFarewell } from './following.ts'
+import { AS_MANY, type OrderLimits } from './order-choice.ts'
 import type { Sink } from './sink.ts'
 import { type Order, Swarm } from './swarm.ts'
 
@@ -30,7 +31,7 @@ export interface Gathering {
 
 export const gather = (
   content: Content,
-  { client, publishers, at }: FetchDeps,
+  { client, publishers, at, atOnce }: FetchDeps,
   events: FetchEvents,
   signal: AbortSignal,
 ): Gathering => {
@@ -38,6 +39,8 @@ export const gather = (
   const end = new AbortController()
   const over = AbortSignal.any([signal, end.signal])
   const running = new Map<number, { readonly holder: string; readonly stop: AbortController }>()
+  /** Orders whose bytes wait because of us. */
+  const held = new Map<Order, Promise<void>>()
   /** Refusals of each holder since it gave something. */
   const refusals = new Map<string, number>()
   const asking = new Set<Promise<void>>()
@@ -67,6 +70,11 @@ export const gather = (
     signal: over,
   })
 
+  const limitsOf = (id: string): OrderLimits => {
+    const holder = following.holder(id)
+    return (holder && atOnce?.(holder.address)) ?? AS_MANY
+  }
+
   /** One request, from its order to its end. */
   const ask = async (order: Order, sink: Sink): Promise<void> => {
     const holder = following.holder(order.holder)
@@ -95,6 +103,10 @@ export const gather = (
             events.received(holder, bytes)
           },
           frame: (parts, bytes, leaves) => filler.frame(parts, bytes, leaves),
+          held: (wait) => {
+            held.set(order, wait)
+            void wait.finally(() => held.get(order) === wait && held.delete(order))
+          },
         },
         stopped,
       )
@@ -102,6 +114,7 @@ export const gather = (
       if (!stop.signal.aborted && !over.aborted) failed(order.holder, error)
     } finally {
       await filler.end()
+      held.delete(order)
       swarm?.ended(order)
       running.delete(order.id)
       wake.ring()
@@ -140,7 +153,9 @@ export const gather = (
           over.throwIfAborted()
           following.look()
           const now = performance.now()
-          for (const order of current.orders(now)) {
+          // Whoever is slow because we hold it up is neither silent nor late.
+          for (const order of held.keys()) current.received(order, 0, now)
+          for (const order of current.orders(now, limitsOf)) {
             const asked = ask(order, sink)
               .catch((error) => end.abort(error))
               .finally(() => asking.delete(asked))
@@ -194,14 +209,13 @@ class Bell {
     // A burst of events is one: the turn of the loop that brings them ends first.
     await sleep(0)
     if (!this.#rung) {
-      const late = new AbortController()
-      await Promise.race([
-        new Promise<void>((resolve) => {
-          this.#hear = resolve
-        }),
-        sleep(atMostMs, undefined, { signal: late.signal }).catch(() => {}),
-      ])
-      late.abort()
+      await new Promise<void>((resolve) => {
+        const late = setTimeout(resolve, atMostMs)
+        this.#hear = () => {
+          clearTimeout(late)
+          resolve()
+        }
+      })
       this.#hear = undefined
     }
     this.#rung = false

@@ -10,6 +10,7 @@ import {
   NotPublished,
   PeerMisbehaved,
   PeerUnreachable,
+  publicError,
   WrongHash,
   WrongPiece,
 } from '../errors.ts'
@@ -17,6 +18,7 @@ import type { ContentClient } from '../peer/contents.ts'
 import { pieceBytesOf, pieceCountOf, type Run, runBytes } from '../store/pieces.ts'
 import { askLayer, type Content } from './fetch.ts'
 import type { Holder } from './following.ts'
+import { isLie } from './standing.ts'
 import { pieceFits } from './tree.ts'
 
 /** A wrong file is never a finished download. */
@@ -35,6 +37,8 @@ export interface HandOnRequest {
   /** Who has it and is there now, in the order in which they are asked. */
   readonly holders: () => readonly Holder[]
   readonly signal: AbortSignal
+  /** A holder sent something wrong, and nobody else can have sent it. */
+  readonly onLie?: (id: string, code: string) => void
 }
 
 export interface HandedOn {
@@ -45,11 +49,11 @@ export interface HandedOn {
 
 /** @throws NoHolder, PeerMisbehaved, whatever the last holder failed with, when not even the beginning can be had */
 export const handOn = async (request: HandOnRequest, client: ContentClient): Promise<HandedOn> => {
-  const { content, holders, signal } = request
+  const { content, holders, signal, onLie } = request
   if (holders().length === 0) throw new NoHolder()
-  const liars = new Set<string>()
+  const liars = new Liars(onLie)
   const honest = (): readonly Holder[] => holders().filter(({ id }) => !liars.has(id))
-  const lost = ({ id }: Holder, error: unknown): void => note(liars, id, error)
+  const lost = ({ id }: Holder, error: unknown): void => liars.note(id, error)
   const layer = await askLayer(content, { client, publishers: honest }, { lost }, signal)
   const over = new AbortController()
   const reader = new RunReader(
@@ -114,11 +118,11 @@ class RunReader {
   readonly #request: HandOnRequest
   readonly #client: ContentClient
   readonly #layer: Uint8Array
-  readonly #liars: Set<string>
+  readonly #liars: Liars
   /** Who gave the last run comes first again; who failed comes last. */
   #failed: string[] = []
 
-  constructor(request: HandOnRequest, client: ContentClient, layer: Uint8Array, liars: Set<string>) {
+  constructor(request: HandOnRequest, client: ContentClient, layer: Uint8Array, liars: Liars) {
     this.#request = request
     this.#client = client
     this.#layer = layer
@@ -152,7 +156,7 @@ class RunReader {
       } catch (error) {
         signal.throwIfAborted()
         failure = error
-        note(this.#liars, holder.id, error)
+        this.#liars.note(holder.id, error)
         this.#failed = [...this.#failed.filter((id) => id !== holder?.id), holder.id]
       }
     }
@@ -170,7 +174,12 @@ class RunReader {
     const { bytes } = runBytes(size, run)
     const into = new Uint8Array(bytes)
     const silent = new AbortController()
-    const timer = setTimeout(() => silent.abort(new NoHolder()), SILENT_MS)
+    let held = 0
+    const timer = setTimeout(() => {
+      // Whoever is slow because we hold it up is not silent.
+      if (held > 0) timer.refresh()
+      else silent.abort(new NoHolder())
+    }, SILENT_MS)
     let at = 0
     let first = run.first
     try {
@@ -191,6 +200,12 @@ class RunReader {
             return undefined
           },
           progress: () => void timer.refresh(),
+          held: (wait: Promise<void>) => {
+            held += 1
+            void wait.finally(() => {
+              held -= 1
+            })
+          },
         }
         await this.#client.pieces(holder, root, rest, sink, AbortSignal.any([signal, silent.signal]))
       }
@@ -207,7 +222,16 @@ class RunReader {
 }
 
 /** Who lied is not asked again; whose file is not what it was, neither. */
-const note = (liars: Set<string>, id: string, error: unknown): void => {
-  const lied = error instanceof PeerMisbehaved || error instanceof WrongPiece
-  if (lied || error instanceof FileChanged || error instanceof NotPublished) liars.add(id)
+class Liars extends Set<string> {
+  readonly #onLie: HandOnRequest['onLie']
+
+  constructor(onLie: HandOnRequest['onLie']) {
+    super()
+    this.#onLie = onLie
+  }
+
+  note(id: string, error: unknown): void {
+    if (isLie(error)) this.#onLie?.(id, publicError(error).code)
+    if (isLie(error) || error instanceof FileChanged || error instanceof NotPublished) this.add(id)
+  }
 }

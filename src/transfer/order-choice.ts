@@ -15,12 +15,26 @@ const RUN_LIMIT = { pieces: 1_024, bytes: 64 * 1024 * 1024 }
 /** The rest is shared out in at least so many runs for each holder, so that all of them end at about the same time. */
 const LAST_RUNS = 2
 
+/** Orders that may be in flight, of all holders and of one, where a silent one's do not count; and bytes of one, but for a single piece. */
+export interface OrderLimits {
+  readonly all: number
+  readonly each: number
+  readonly bytes: number
+}
+
+export const AS_MANY: OrderLimits = {
+  all: Number.POSITIVE_INFINITY,
+  each: Number.POSITIVE_INFINITY,
+  bytes: Number.POSITIVE_INFINITY,
+}
+
 export interface Situation {
   readonly pieces: PieceLedger
   /** Bytes of a piece. */
   readonly pieceBytes: number
   /** All of them; where it is one alone, nobody else is in sight who may have something soon. */
   readonly holders: readonly SwarmHolder[]
+  readonly limitsOf: (holder: string) => OrderLimits
   /** How many of them have something still needed. */
   readonly usable: number
   /** From 0 to below 1. */
@@ -68,10 +82,11 @@ const lateRun = (holder: SwarmHolder, { pieces, pieceBytes, holders }: Situation
 }
 
 /** Pieces of a run. */
-const longest = ({ rate, given }: SwarmHolder, situation: Situation): number => {
+const longest = ({ name, rate, given }: SwarmHolder, situation: Situation): number => {
   if (rate.silent) return 1
-  const { pieceBytes, pieces, usable } = situation
-  const limit = clamp(Math.floor(RUN_LIMIT.bytes / pieceBytes), 1, RUN_LIMIT.pieces)
+  const { pieceBytes, pieces, usable, limitsOf } = situation
+  const bytes = Math.min(RUN_LIMIT.bytes, limitsOf(name).bytes)
+  const limit = clamp(Math.floor(bytes / pieceBytes), 1, RUN_LIMIT.pieces)
   const inTime = Math.round((rate.value * RUN_MS) / 1000 / pieceBytes)
   if (isAlone(situation)) {
     // Short ones first: who appears in the next milliseconds should not find all askers waiting for the same pieces.

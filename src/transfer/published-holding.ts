@@ -3,6 +3,7 @@ import { FileChanged, NotPublished } from '../errors.ts'
 import type { News } from '../news.ts'
 import type { LayerMaker } from '../store/layer-maker.ts'
 import type { Published, PublishedFile } from '../store/published.ts'
+import { isSeen, type Reach } from '../store/reach.ts'
 import type { Holding, Holdings, OpenHolding } from './holding.ts'
 
 export interface PublishedHoldingsDeps {
@@ -12,8 +13,14 @@ export interface PublishedHoldingsDeps {
   readonly layers: LayerMaker
 }
 
-/** One of the names of a root stands for all of them; the same object as long as that file stays as it is. */
-export const publishedHoldings = ({ published, news, layers }: PublishedHoldingsDeps): Holdings => {
+/**
+ * One of the names of a root stands for all of them; the same object as long as that file stays as it is.
+ * @param from - where those are who ask
+ */
+export const publishedHoldings = (
+  { published, news, layers }: PublishedHoldingsDeps,
+  from: Reach = 'computer',
+): Holdings => {
   const known = new WeakMap<PublishedFile, Holding>()
   const watched = new Map<PublishedFile, Set<() => void>>()
   const isThere = (file: PublishedFile): boolean => published.files().get(file.name) === file
@@ -48,7 +55,7 @@ export const publishedHoldings = ({ published, news, layers }: PublishedHoldings
   })
 
   return (root) => {
-    const [file] = published.byRoot(root)
+    const file = published.byRoot(root).find((one) => isSeen(one, from))
     if (!file) return undefined
     const holding = known.get(file) ?? holdingOf(file)
     known.set(file, holding)

@@ -1,6 +1,7 @@
 /** Serve a published file: read through one descriptor, and never a byte of a file that is not the published one any more. */
-import { FileChanged } from '../errors.ts'
+import { FileChanged, NotPublished } from '../errors.ts'
 import type { Published } from '../store/published.ts'
+import { isSeen, type Reach } from '../store/reach.ts'
 
 /** Bytes read at once: one frame of file content. */
 const READ_BYTES = 1024 * 1024
@@ -21,8 +22,10 @@ export interface Served {
   readonly close: () => Promise<void>
 }
 
-/** @throws NotPublished, FileChanged */
-export const serveFile = async (published: Published, name: string): Promise<Served> => {
+/** @param from - where whoever asks is. @throws NotPublished, FileChanged */
+export const serveFile = async (published: Published, name: string, from: Reach = 'computer'): Promise<Served> => {
+  const { file: known } = published.stateOf(name)
+  if (known && !isSeen(known, from)) throw new NotPublished()
   const file = await published.open(name)
   return { size: file.file.size, body: pieces(file), close: async () => await file.close() }
 }

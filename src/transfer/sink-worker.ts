@@ -16,10 +16,14 @@ import {
 } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { MessagePort } from 'node:worker_threads'
+import { keepCompiled } from '../compiled.ts'
 import { BLOCK_BYTES, RootBuilder } from '../store/merkle.ts'
 import { PieceSet } from '../store/piece-set.ts'
 import { pieceBytesOf, pieceCountOf } from '../store/pieces.ts'
+import { Parts } from './parts.ts'
 import { nodeFits, pieceFits } from './tree.ts'
+
+keepCompiled()
 
 /** Read at once when the file is read again. */
 const READ_BYTES = 1024 * 1024
@@ -34,18 +38,15 @@ export interface SinkTask {
   readonly layer: Uint8Array
   /** Pieces that may be in the file already: they are read and checked first. */
   readonly maybe: Uint8Array
-  /** Bytes of one unit of `units`: whole pieces, or one large piece. */
-  readonly unitBytes: number
-  readonly units: SharedArrayBuffer
   readonly port: MessagePort
 }
 
-/** A unit of `units` holds `bytes` from the beginning of piece `first`; or the end. */
+/** A unit holds whole pieces from `first` on, or one large piece, in parts; or the end. */
 export type ToSink =
   | {
       readonly unit: number
       readonly first: number
-      readonly bytes: number
+      readonly parts: readonly Uint8Array[]
       /** SHA-256 of each of its blocks, 32 bytes each. */
       readonly leaves?: Uint8Array | undefined
     }
@@ -92,7 +93,6 @@ class SinkFile {
   readonly #task: SinkTask
   readonly #tell: (message: FromSink) => void
   readonly #fd: number
-  readonly #units: Uint8Array
   readonly #pieceBytes: number
   #whole = createHash('sha256')
   readonly #again = new Uint8Array(READ_BYTES)
@@ -109,7 +109,6 @@ class SinkFile {
   constructor(task: SinkTask, tell: (message: FromSink) => void) {
     this.#task = task
     this.#tell = tell
-    this.#units = new Uint8Array(task.units)
     this.#pieceBytes = pieceBytesOf(task.size)
     this.done = new PieceSet(pieceCountOf(task.size))
     this.#fd = openSync(task.path, FLAGS, 0o600)
@@ -188,45 +187,48 @@ class SinkFile {
     }
   }
 
-  #take({ unit, first, bytes, leaves }: Exclude<ToSink, 'close'>): void {
-    const at = unit * this.#task.unitBytes
-    const content = this.#units.subarray(at, at + bytes)
+  #take({ unit, first, parts, leaves }: Exclude<ToSink, 'close'>): void {
+    const content = new Parts(parts)
     const right: number[] = []
     const wrong: number[] = []
-    const hashed = leaves?.length === LEAF_BYTES * Math.ceil(bytes / BLOCK_BYTES) ? leaves : undefined
-    for (let piece = first, from = 0; from < bytes; piece++, from += this.#pieceBytes) {
-      const part = content.subarray(from, from + this.#pieceBytes)
-      const own = hashed?.subarray(
-        (from / BLOCK_BYTES) * LEAF_BYTES,
-        ((from + this.#pieceBytes) / BLOCK_BYTES) * LEAF_BYTES,
-      )
-      if (this.done.has(piece) || (part.length === this.#bytesOf(piece) && this.#isRight(piece, part, own)))
+    const hashed = leaves?.length === LEAF_BYTES * Math.ceil(content.length / BLOCK_BYTES) ? leaves : undefined
+    for (let piece = first, from = 0; from < content.length; piece++, from += this.#pieceBytes) {
+      const end = Math.min(content.length, from + this.#pieceBytes)
+      const own = hashed?.subarray((from / BLOCK_BYTES) * LEAF_BYTES, Math.ceil(end / BLOCK_BYTES) * LEAF_BYTES)
+      const whole = end - from === this.#bytesOf(piece)
+      if (this.done.has(piece) || (whole && this.#isRight(piece, own ?? content.joined(from, end), own !== undefined)))
         right.push(piece)
       else wrong.push(piece)
     }
     this.#keep(first, content, right)
+    content.free()
     this.#tell({ kind: 'unit', unit, right, wrong })
   }
 
-  #isRight(piece: number, bytes: Uint8Array, leaves: Uint8Array | undefined): boolean {
+  /** @param bytes - of the piece, or the leaves of it */
+  #isRight(piece: number, bytes: Uint8Array, leaves: boolean): boolean {
     const { layer, size } = this.#task
     if (!leaves) return pieceFits(layer, size, piece, bytes)
     const node = new RootBuilder()
-    for (let at = 0; at < leaves.length; at += LEAF_BYTES) node.addNode(leaves.subarray(at, at + LEAF_BYTES))
+    for (let at = 0; at < bytes.length; at += LEAF_BYTES) node.addNode(bytes.subarray(at, at + LEAF_BYTES))
     return nodeFits(layer, size, piece, node)
   }
 
   /** Write what is right and new, in as few calls as it takes. */
-  #keep(first: number, content: Uint8Array, right: readonly number[]): void {
+  #keep(first: number, content: Parts, right: readonly number[]): void {
     const fresh = right.filter((piece) => !this.done.has(piece))
     for (let index = 0; index < fresh.length; ) {
       const from = fresh[index] ?? 0
       let next = from
       for (; fresh[index] === next; index++) next++
-      const bytes = content.subarray((from - first) * this.#pieceBytes, (next - first) * this.#pieceBytes)
-      this.#write(bytes, from * this.#pieceBytes)
+      const slices = content.slice((from - first) * this.#pieceBytes, (next - first) * this.#pieceBytes)
+      let position = from * this.#pieceBytes
+      for (const bytes of slices) {
+        this.#write(bytes, position)
+        position += bytes.length
+      }
       for (let piece = from; piece < next; piece++) this.done.add(piece)
-      if (this.#hashed === from * this.#pieceBytes) this.#follow(bytes)
+      if (this.#hashed === from * this.#pieceBytes) for (const bytes of slices) this.#follow(bytes)
     }
   }
 

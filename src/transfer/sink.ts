@@ -5,12 +5,13 @@ import { writeError } from '../store/disk.ts'
 import { PieceSet } from '../store/piece-set.ts'
 import { pieceBytesOf, pieceCountOf } from '../store/pieces.ts'
 import { type WorkerPool, workerFile } from '../workers.ts'
+import { movable } from './parts.ts'
 import type { FromSink, SinkTask, ToSink } from './sink-worker.ts'
 
 const WORKER = workerFile('sink-worker', import.meta.url)
 const UNIT_BYTES = 1024 * 1024
 /** What may wait for the thread; more stops the reading from the network. */
-const UNITS = 6
+const UNITS = 4
 /** Of pieces larger than a unit, each of which is a unit of its own. */
 const LARGE_UNITS = 4
 
@@ -27,9 +28,20 @@ export interface SinkOptions {
   readonly onWrong: (piece: number, from: string) => void
 }
 
+/** What a unit is committed with. */
+export interface Unit {
+  /** The piece it begins with. */
+  readonly first: number
+  /** Whole pieces; they are handed on, nobody may look at them any more. */
+  readonly parts: readonly Uint8Array[]
+  /** Who sent them. */
+  readonly from: string
+  /** SHA-256 of each block of 16 KiB, 32 bytes each; without them the thread makes them. */
+  readonly leaves?: Uint8Array
+}
+
 export class Sink {
   readonly pieceBytes: number
-  readonly unitBytes: number
   /** What the file held when it was opened, checked. */
   readonly ready: Promise<PieceSet>
   /** SHA-256 of the whole, hex, once all of it is there and on the disk. */
@@ -37,7 +49,6 @@ export class Sink {
   /** Settles when the thread has let go of the file. */
   readonly closed: Promise<void>
   readonly #port: MessagePort
-  readonly #bytes: Uint8Array
   readonly #free: number[]
   /** Who sent what is in a unit. */
   readonly #from: string[] = []
@@ -48,10 +59,7 @@ export class Sink {
   /** @throws Busy when there is no thread for it; the promises reject with DiskFull, CannotWrite, FileChanged, Internal */
   constructor(pool: WorkerPool, { path, size, layer, maybe, onRight, onWrong }: SinkOptions) {
     this.pieceBytes = pieceBytesOf(size)
-    this.unitBytes = Math.max(UNIT_BYTES, this.pieceBytes)
-    const count = this.unitBytes > UNIT_BYTES ? LARGE_UNITS : Math.min(UNITS, Math.ceil(size / this.unitBytes) + 1)
-    const units = new SharedArrayBuffer(count * this.unitBytes)
-    this.#bytes = new Uint8Array(units)
+    const count = this.pieceBytes > UNIT_BYTES ? LARGE_UNITS : UNITS
     this.#free = Array.from({ length: count }, (_, unit) => unit)
 
     const { port1, port2 } = new MessageChannel()
@@ -80,15 +88,7 @@ export class Sink {
     port1.on('message', hear)
     this.ready = ready.promise
     this.whole = whole.promise
-    const task: SinkTask = {
-      path,
-      size,
-      layer,
-      maybe: maybe.toBytes(),
-      unitBytes: this.unitBytes,
-      units,
-      port: port2,
-    }
+    const task: SinkTask = { path, size, layer, maybe: maybe.toBytes(), port: port2 }
     // The end of the thread's work and its last messages come on two ways: what is still here is heard first.
     const end = (error: unknown): void => {
       for (let last = receiveMessageOnPort(port1); last; last = receiveMessageOnPort(port1)) hear(last.message)
@@ -126,19 +126,11 @@ export class Sink {
     this.#waiting.shift()?.()
   }
 
-  /** Copy bytes into a unit, at an offset. */
-  fill(unit: number, offset: number, parts: readonly Uint8Array[]): void {
-    let at = unit * this.unitBytes + offset
-    for (const part of parts) {
-      this.#bytes.set(part, at)
-      at += part.length
-    }
-  }
-
-  /** A unit holds whole pieces from `first` on: to be checked and written. */
-  commit(unit: number, first: number, bytes: number, from: string, leaves?: Uint8Array): void {
+  /** To be checked and written. */
+  commit(unit: number, { first, parts, from, leaves }: Unit): void {
     this.#from[unit] = from
-    this.#port.postMessage({ unit, first, bytes, leaves } satisfies ToSink)
+    const moved = movable(parts)
+    this.#port.postMessage({ unit, first, parts: moved.parts, leaves } satisfies ToSink, moved.buffers)
   }
 
   /** What was written is on the disk when it returns. */

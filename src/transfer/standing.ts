@@ -19,6 +19,9 @@ export interface Helper {
   readonly rate: number
 }
 
+/** Said in a session of the holder: nobody else can have said it. */
+export const isLie = (error: unknown): boolean => error instanceof WrongPiece || error instanceof PeerMisbehaved
+
 export class Standing {
   readonly #now: () => number
   readonly #helpers = new Map<string, { holder: Holder; rate: Rate; bytes: number }>()
@@ -57,7 +60,7 @@ export class Standing {
   /** @returns the code of the reason */
   lose(holder: Holder, error: unknown): string {
     const { code } = publicError(error)
-    if (error instanceof WrongPiece || error instanceof PeerMisbehaved) this.#liars.add(holder.id)
+    if (isLie(error)) this.#liars.add(holder.id)
     this.#lost = [...this.#lost.filter((one) => one.holder.id !== holder.id), { holder, code }].slice(-MAX_LOST)
     return code
   }

@@ -29,6 +29,13 @@ export class SwarmHolders {
     return usable
   }
 
+  /** Orders in flight at those that are not silent. */
+  get moving(): number {
+    let moving = 0
+    for (const { rate, flights } of this.#ranked) if (!rate.silent) moving += flights.length
+    return moving
+  }
+
   get(name: string): SwarmHolder | undefined {
     return this.#byName.get(name)
   }

@@ -1,7 +1,7 @@
 /** Which piece is asked from whom, and when: decisions only, no clock and no network of its own (PROTOCOL.md, "Contents and pieces"). */
 import type { PieceSet } from '../store/piece-set.ts'
 import { pieceBytesOf, pieceCountOf, type Run, runBytes } from '../store/pieces.ts'
-import { chooseOrder, isAnswer, type Situation } from './order-choice.ts'
+import { AS_MANY, chooseOrder, isAnswer, type OrderLimits, type Situation } from './order-choice.ts'
 import { PieceLedger } from './piece-ledger.ts'
 import type { Flight, SwarmHolder } from './swarm-holder.ts'
 import { SwarmHolders } from './swarm-holders.ts'
@@ -98,18 +98,28 @@ export class Swarm {
   /**
    * What to ask now; each of them is in flight from here on. To be called after every event, and every 100 ms.
    * @param nowMs - monotonic, as everywhere here.
+   * @param limitsOf - where little may come in, few do
    */
-  orders(nowMs: number): readonly Order[] {
+  orders(nowMs: number, limitsOf: (holder: string) => OrderLimits = () => AS_MANY): readonly Order[] {
     this.#nowMs = nowMs
     const { ranked: holders, usable } = this.#holders
     for (const holder of holders) if (holder.rate.passed(nowMs)) this.#stall(holder)
     const several = Math.max(1, Math.min(ORDERS_PER_HOLDER, Math.ceil(ORDERS / usable)))
     const most = holders.length === 1 ? ORDERS_ALONE : several
-    const situation = { pieces: this.#pieces, pieceBytes: this.#pieceBytes, holders, usable, random: this.#random }
+    const situation = {
+      pieces: this.#pieces,
+      pieceBytes: this.#pieceBytes,
+      holders,
+      usable,
+      limitsOf,
+      random: this.#random,
+    }
     const orders: Order[] = []
     // Fewest in flight first; a silent one last and with one order, so that it does not take what others could bring.
     for (let flights = 0; flights < most; flights++) {
       for (const holder of holders) {
+        const { all, each } = limitsOf(holder.name)
+        if (flights >= each || this.#holders.moving >= all) continue
         if (holder.flights.length === flights && !holder.rate.silent) this.#ask(holder, situation, orders)
       }
     }

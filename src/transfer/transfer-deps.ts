@@ -25,6 +25,8 @@ export interface TransferDeps extends Omit<FetchDeps, 'publishers'> {
   readonly partialPath: (id: string) => string
   /** Where a file of the home lies. */
   readonly pathOf: (name: string) => string
+  /** A holder sent something wrong, and nobody else can have sent it. */
+  readonly onLie?: (id: string, code: string) => void
   readonly onTrouble: (what: string, error: unknown) => void
   /** Something about a transfer changed. */
   readonly tell: () => void

@@ -12,7 +12,7 @@ import { copyOfOwn, placedBefore } from './in-home.ts'
 import { KeptRecord } from './kept-record.ts'
 import { OwnHolding } from './own-holding.ts'
 import { Rate } from './rate.ts'
-import { type Helper, type Lost, Standing } from './standing.ts'
+import { type Helper, isLie, type Lost, Standing } from './standing.ts'
 import type { TransferDeps } from './transfer-deps.ts'
 import { Vain } from './vain.ts'
 import type { Weave } from './weave.ts'
@@ -219,7 +219,9 @@ export class Transfer {
         this.#deps.tell()
       },
       lost: (holder, error) => {
-        this.#deps.onTrouble(`a holder is not asked any more: ${this.#standing.lose(holder, error)}`, error)
+        const code = this.#standing.lose(holder, error)
+        if (isLie(error)) this.#deps.onLie?.(holder.id, code)
+        this.#deps.onTrouble(`a holder is not asked any more: ${code}`, error)
         this.#deps.tell()
       },
       verifying: () => this.#kept.to('verifying'),

@@ -7,11 +7,14 @@ const COPIED = [
   'bin',
   'package.json',
   'src/cli',
+  'src/compiled.ts',
   'src/config.ts',
   'src/discovery/ports.ts',
   'src/errors.ts',
   'src/log.ts',
   'src/main.ts',
+  'src/rate-words.ts',
+  'src/settings.ts',
 ]
 const RUNTIME = /^node-(bin-)?(linux|darwin|win)-/
 /** What the launcher and npm see of this Node. */

@@ -7,10 +7,11 @@ import { mkdir } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Config, readPortsFile, withSettings } from '../../src/config.ts'
+import { type Config, readPortsFile } from '../../src/config.ts'
 import { parsePorts } from '../../src/discovery/ports.ts'
 import { CannotStart } from '../../src/errors.ts'
 import type { ProcessLog } from '../../src/log.ts'
+import { withSettings } from '../../src/settings.ts'
 
 interface Deps {
   readonly log: ProcessLog

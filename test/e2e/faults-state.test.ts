@@ -82,7 +82,7 @@ test('damage that the database does not notice costs the rows it hit, and not th
   await a.stop()
   const database = new DatabaseSync(join(home, '.portmesh', 'state.db'))
   database.exec(`UPDATE peer SET addresses = ']"127.0.0.1:1"]'; UPDATE note SET value = 'x'`)
-  database.exec(`INSERT INTO published VALUES ('far.txt', 9223372036854775807, '00', '00', -1)`)
+  database.exec(`INSERT INTO published VALUES ('far.txt', 9223372036854775807, '00', '00', -1, 'anywhere')`)
   database.close()
   const again = await startNode({ ports, home })
   expect(await names(again.url)).toEqual(['mine.txt'])

@@ -151,6 +151,8 @@ export const startRoom = async (options: RoomOptions = {}): Promise<Room> => {
       sessions,
       row,
       onUpdate: (peerId, host, update) => keepAlive.heard(peerId, host, update),
+      probe: async () => false,
+      peers: () => ({ peers: [] }),
       serve: async (name) => await serveFile(published, name),
       giving,
       ...options.peer,

@@ -16,7 +16,7 @@ import { openRequest } from '../../src/session/sealed.ts'
 import { type Exchange, InSessions } from '../../src/session/sessions.ts'
 import { strangerIdentity } from './stranger.ts'
 
-export type Step = 'alive' | 'getkey' | 'begin' | 'confirm' | 'table' | 'update' | 'file' | 'other'
+export type Step = 'alive' | 'getkey' | 'begin' | 'confirm' | 'table' | 'update' | 'file' | 'peers' | 'probe' | 'other'
 
 /** One request, and what a test may do with it. */
 export interface Turn {
@@ -62,12 +62,15 @@ export interface Stranger {
 export interface StrangerOptions {
   readonly identity?: Identity
   readonly name?: string
+  /** Where it listens; 127.0.0.1 when left out. */
+  readonly host?: string
   readonly port?: number
   readonly epoch?: number
 }
 
 export const startStranger = async (options: StrangerOptions = {}): Promise<Stranger> => {
-  const { identity = strangerIdentity(), name = 'a stranger', port: wanted = 0, epoch = 1 } = options
+  const { identity = strangerIdentity(), name = 'a stranger', epoch = 1 } = options
+  const { host = '127.0.0.1', port: wanted = 0 } = options
   const row = new OwnRow({ id: identity.id, name, epoch, sign: (head) => sign(identity.seed, 'row', head) })
   const sessions = new InSessions()
   const files = new Map<string, SharedFile>()
@@ -110,6 +113,8 @@ export const startStranger = async (options: StrangerOptions = {}): Promise<Stra
         ? sealed(200, content, { frameLog2: 20 })
         : sealed(404, JSON.stringify({ error: { code: 'PM_NOT_PUBLISHED', message: '' } }))
     },
+    peers: ({ sealed }) => sealed(200, '{"peers":[]}'),
+    probe: ({ sealed }) => sealed(200, '{"reached":false}'),
     other: () => failure(404, 'PM_NOT_FOUND'),
   }
 
@@ -119,7 +124,7 @@ export const startStranger = async (options: StrangerOptions = {}): Promise<Stra
     const parts: Buffer[] = []
     for await (const part of request) parts.push(part)
     const { method = '', url = '' } = request
-    const inSession = step === 'table' || step === 'update' || step === 'file'
+    const inSession = SEALED.has(step)
     const exchange = inSession ? sessions.authenticate(request.headers['portmesh-auth'], method, url) : undefined
     const turn: Turn = {
       request,
@@ -145,7 +150,7 @@ export const startStranger = async (options: StrangerOptions = {}): Promise<Stra
     act(turn)
   })
   server.on('clientError', (_error, socket) => socket.destroy())
-  server.listen(wanted, '127.0.0.1')
+  server.listen(wanted, host)
   await once(server, 'listening')
   const stop = async (): Promise<void> => {
     const closed = new Promise((resolve) => server.close(resolve))
@@ -155,7 +160,7 @@ export const startStranger = async (options: StrangerOptions = {}): Promise<Stra
   onTestFinished(stop)
   const bound = server.address()
   const port = typeof bound === 'object' && bound ? bound.port : 0
-  const address = `127.0.0.1:${port}`
+  const address = `${host}:${port}`
   return {
     identity,
     id: toHex(identity.id),
@@ -219,10 +224,14 @@ const sealedReply = (
   return { status, headers: { 'portmesh-sealed': 'v=1' }, body: seal({ ...context, ...bound }, plaintext) }
 }
 
+const SEALED: ReadonlySet<Step> = new Set(['table', 'update', 'file', 'peers', 'probe'])
+/** Steps that are the first part of their path. */
+const NAMED = ['alive', 'getkey', 'table', 'update', 'peers', 'probe'] as const
+
 const stepOf = ({ method, url = '' }: IncomingMessage): Step => {
   const [path = ''] = url.split('?')
   const [, first, second] = path.split('/')
   if (first === 'session' && method === 'POST') return second === undefined ? 'begin' : 'confirm'
   if (first === 'myfiles') return 'file'
-  return first === 'alive' || first === 'getkey' || first === 'table' || first === 'update' ? first : 'other'
+  return NAMED.find((step) => step === first) ?? 'other'
 }

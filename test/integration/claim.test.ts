@@ -7,7 +7,9 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { type Claim, claim } from '../../src/claim.ts'
 import type { Config } from '../../src/config.ts'
+import { isLoopback } from '../../src/connections.ts'
 import { CannotStart, HomeInUse } from '../../src/errors.ts'
+import { UNLIMITED } from '../../src/rate-words.ts'
 import { freePorts, tempDir } from '../helpers/process.ts'
 
 const configOf = async (home?: string): Promise<Config> => ({
@@ -17,7 +19,10 @@ const configOf = async (home?: string): Promise<Config> => ({
   name: 'Ana',
   intervalMs: 1_000,
   logLevel: 'silent',
-  fixed: { name: false, interval: false },
+  lan: false,
+  hosts: [],
+  limits: UNLIMITED,
+  fixed: { name: false, interval: false, lan: false, limits: {} },
 })
 
 const end = ({ server, state }: Claim): void => {
@@ -90,9 +95,10 @@ test('no free port is one sentence, and the home is free again', async () => {
 })
 
 test('visitors who only hold connections make room for others', async () => {
-  const { server, port, handleWith } = await claimed(await configOf(), await freePorts(1))
+  const door = { isOwnAddress: isLoopback, limits: { all: 20, ofSource: 20 } }
+  const { port, handleWith, ...rest } = await claim(await configOf(), await freePorts(1), door)
+  onTestFinished(() => end({ port, handleWith, ...rest }))
   handleWith((_request, response) => response.end('here'))
-  server.maxConnections = 20
   const idle = Array.from({ length: 20 }, () => connect(port, '127.0.0.1'))
   onTestFinished(() => {
     for (const socket of idle) socket.destroy()
@@ -102,7 +108,5 @@ test('visitors who only hold connections make room for others', async () => {
     socket.write('GET / HTTP/1.1\r\nHost: here\r\n\r\n')
     await once(socket, 'data')
   }
-  const ask = async (): Promise<string> => await fetch(`http://127.0.0.1:${port}/`).then((answer) => answer.text())
-  const answer = await ask().catch(ask)
-  expect(answer).toBe('here')
+  expect(await fetch(`http://127.0.0.1:${port}/`).then((answer) => answer.text())).toBe('here')
 })

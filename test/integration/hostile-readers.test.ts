@@ -134,3 +134,18 @@ test('a body that hardly comes ends with its connection, on every route of the m
   })
   expect(await Promise.all(ended)).toEqual(heads.map(() => true))
 })
+
+test('whoever asks again and again whether we are there, and never reads, is cut off', async () => {
+  const room = await startRoom({ peer: { limits: { ...LIMITS, slowMs: 300 } } })
+  const socket = connect({ host: '127.0.0.1', port: room.port })
+  socket.on('error', () => {})
+  socket.pause()
+  const closed = new Promise<boolean>((resolve) => socket.once('close', () => resolve(true)))
+  // Answers of some 15 MB: more than systems keep for a connection. Writing goes on, for only a writer hears of the end.
+  socket.write('GET /alive HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(50_000))
+  const more = setInterval(() => socket.write('GET /alive HTTP/1.1\r\nHost: x\r\n\r\n'), 50)
+  // Half of a question that is never read on would end it, too, after 10 s.
+  expect(await Promise.race([closed, sleep(6_000).then(() => false)])).toBe(true)
+  clearInterval(more)
+  socket.destroy()
+}, 30_000)

@@ -66,7 +66,18 @@ describe('a page that is open', () => {
     const stream = await listen(scope, '/events?view=home')
     expect(stream.type).toBe('text/event-stream')
     const first = await stream.next(1)
-    expect(targetsOf(first)).toEqual(['#counts', '#q', '#mesh', '#mine', '#transfers', '#now', '#moving', '#catalogue'])
+    expect(targetsOf(first)).toEqual([
+      '#counts',
+      '#q',
+      '#notes',
+      '#mesh',
+      '#mine',
+      '#reach',
+      '#transfers',
+      '#now',
+      '#moving',
+      '#catalogue',
+    ])
     expect(first.data).toContain('one')
     expect(first.event).toBe('')
 
@@ -122,7 +133,7 @@ describe('a page that is open', () => {
   test('of My files sees a file that another program puts there, and its preparing', async () => {
     const scope = await startScope()
     const stream = await listen(scope, '/events?view=myfiles')
-    expect(targetsOf(await stream.next(1))).toEqual(['#counts', '#q', '#moving', '#files'])
+    expect(targetsOf(await stream.next(1))).toEqual(['#counts', '#reach', '#q', '#moving', '#files'])
     await writeFile(join(scope.home, 'large.bin'), Buffer.alloc(256_000_000))
     expect((await stream.next(2)).data).toContain('large')
     await scope.published.publish('large.bin')
@@ -167,7 +178,7 @@ describe('a page that is open', () => {
     const scope = await startScope()
     scope.meet({ ...BEN, files: [file('one.pdf')] })
     const stream = await listen(scope, `/events?view=node&id=${BEN.id}`)
-    expect(targetsOf(await stream.next(1))).toEqual(['#node', '#q', '#about', '#moving', '#shared'])
+    expect(targetsOf(await stream.next(1))).toEqual(['#node', '#notes', '#known', '#about', '#q', '#moving', '#shared'])
     scope.meet({ ...BEN, files: [file('one.pdf'), file('two.pdf')] })
     expect((await stream.next(2)).data).toContain('two')
     scope.table.gone(BEN.address)
@@ -180,7 +191,7 @@ describe('a page that is open', () => {
   test('that welcomes becomes the list with the first file', async () => {
     const scope = await startScope()
     const stream = await listen(scope, '/events?view=first')
-    expect(targetsOf(await stream.next(1))).toEqual(['#folder', '#mesh', '#moving'])
+    expect(targetsOf(await stream.next(1))).toEqual(['#folder', '#notes', '#mesh', '#reach', '#moving'])
     scope.meet({ ...BEN, files: [file('one.pdf')] })
     const second = await stream.next(2)
     expect(targetsOf(second)).toEqual(['#main', '#live'])

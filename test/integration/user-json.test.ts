@@ -1,6 +1,7 @@
 import { mkdir, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { shortFingerprint } from '../../src/trust/acquaintances.ts'
 import { BROWSER, HTMX, hashOf, idOf, type Scope, startScope } from './user-scope.ts'
 
 const REPORT = Buffer.from('the report')
@@ -25,7 +26,10 @@ describe('for a program', () => {
       port: scope.port,
       address: `127.0.0.1:${scope.port}`,
       version: '0.0.0',
+      refusals: {},
       home: scope.home,
+      fingerprint: shortFingerprint(idOf('Ana’s laptop')),
+      copies: [],
       nodes: { alive: 1, away: 1 },
       files: 1,
     })

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
+import { shortFingerprint } from '../../src/trust/acquaintances.ts'
 import { until } from '../helpers/api.ts'
 import { BROWSER, HTMX, idOf, type Scope, startScope } from './user-scope.ts'
 
@@ -57,9 +58,7 @@ describe('a node', () => {
     const html = await page(scope, `/nodes/${BEN.id}`)
     expect(html).toContain('<h1><bdi>Ben’s desktop</bdi></h1>')
     expect(html).toContain('<span class="ok">Here now</span>')
-    expect(html).toContain(
-      `<code>${BEN.id.slice(0, 4)} ${BEN.id.slice(4, 8)} ${BEN.id.slice(8, 12)} ${BEN.id.slice(12, 16)}</code>`,
-    )
+    expect(html).toContain(`<code>${shortFingerprint(BEN.id)}</code>`)
     expect(html).toContain('<code>127.0.0.1:5001</code>')
     expect(html).toContain('href="http://127.0.0.1:5001/"')
     expect(ids(html, 'row-')).toHaveLength(2)
@@ -142,6 +141,7 @@ describe('help', () => {
       '/transfers/:id',
       '/nodes',
       '/nodes/:id',
+      '/lan',
       '/help',
     ])
     for (const { title } of pages) expect(await page(scope, '/help')).toContain(`>${title}</text>`)

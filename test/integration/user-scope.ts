@@ -7,14 +7,19 @@ import Fastify from 'fastify'
 import { type Dispatcher, request } from 'undici'
 import { onTestFinished } from 'vitest'
 import { toB64u } from '../../src/bytes.ts'
+import { isLoopback } from '../../src/connections.ts'
 import { Catalogue } from '../../src/dht/catalogue.ts'
 import type { SharedFile } from '../../src/dht/digest.ts'
 import { OwnRow } from '../../src/dht/row.ts'
 import { PeerTable } from '../../src/dht/table.ts'
+import type { Facts } from '../../src/doctor/facts.ts'
 import { NotFound } from '../../src/errors.ts'
+import { typed } from '../../src/network-side.ts'
 import { News } from '../../src/news.ts'
+import { UNLIMITED } from '../../src/rate-words.ts'
 import type { UserDeps } from '../../src/routes/user/deps.ts'
 import { answerUserError, userRoutes } from '../../src/routes/user/index.ts'
+import { SettingsFile } from '../../src/settings-file.ts'
 import { sharingOf } from '../../src/sharing.ts'
 import { Hasher } from '../../src/store/hash.ts'
 import { Home } from '../../src/store/home.ts'
@@ -22,8 +27,10 @@ import { LayerMaker } from '../../src/store/layer-maker.ts'
 import { Place } from '../../src/store/place.ts'
 import { Published } from '../../src/store/published.ts'
 import { openState } from '../../src/store/state.ts'
+import { Traffic } from '../../src/traffic.ts'
 import { HandOver, type HandOverOptions } from '../../src/transfer/hand-over.ts'
 import { partialsOf } from '../../src/transfer/transfers.ts'
+import { acquaintancesIn, type WhoIsWho, whoIsWho } from '../../src/who-is-who.ts'
 import { WorkerPool } from '../../src/workers.ts'
 import { type ContentsOf, contentsOf, rootOf } from '../helpers/contents.ts'
 import { tempDir } from '../helpers/process.ts'
@@ -62,6 +69,10 @@ export interface Scope extends Pick<UserDeps, 'place' | 'published' | 'table' | 
   readonly stopping: AbortController
   /** As when the node stops: its folder is free for another one. */
   stop(): Promise<void>
+  /** Who is who, as the node joins it. */
+  readonly who: WhoIsWho
+  /** Whose sessions were ended. */
+  readonly cutOff: readonly string[]
   /** Every address of the scope: `GET /myfiles`. */
   readonly routes: readonly string[]
   /** What was given to the log. */
@@ -86,6 +97,8 @@ export const hashOf = (bytes: Uint8Array): string => createHash('sha256').update
 export const idOf = (name: string): string => hashOf(Buffer.from(name))
 
 export interface ScopeOptions {
+  /** What an examination of the network finds. */
+  readonly facts?: Facts
   readonly name?: string
   readonly stallMs?: number
   /** The folder of an earlier scope; one of its own when left out. */
@@ -94,8 +107,14 @@ export interface ScopeOptions {
   readonly handOver?: HandOverOptions
 }
 
+/** A computer that has not joined any network. */
+const NO_FACTS: Facts = {
+  ...{ on: false, platform: 'linux', port: 5_000, interfaces: [], addresses: [], failed: [], multicast: [] },
+  ...{ looks: [], blocked: [], reverse: [], here: 0 },
+}
+
 export const startScope = async (options: ScopeOptions = {}): Promise<Scope> => {
-  const { name = 'Ana’s laptop', stallMs = 30_000, handOver = { platform: 'linux' } } = options
+  const { name = 'Ana’s laptop', stallMs = 30_000, handOver = { platform: 'linux' }, facts = NO_FACTS } = options
   const folder = options.home ?? (await tempDir())
   const news = new News()
   const home = new Home(folder)
@@ -108,8 +127,20 @@ export const startScope = async (options: ScopeOptions = {}): Promise<Scope> => 
   const published = new Published({ home, state, hasher, news })
   await published.start()
   const catalogue = new Catalogue()
-  const table = new PeerTable({ news, verify: () => true, onRow: (change) => catalogue.change(change) })
+  const acquaintances = acquaintancesIn(state, news, () => {})
+  const table = new PeerTable({
+    news,
+    verify: () => true,
+    refuses: (peer) => acquaintances.isBlocked(peer),
+    onRow: (change) => catalogue.change(change),
+  })
   const id = idOf(name)
+  const cutOff: string[] = []
+  const who = whoIsWho({
+    ...{ ownId: id, ownEpoch: 1, acquaintances, table, news },
+    cutOff: (peer) => void cutOff.push(peer),
+    look: () => {},
+  })
   const row = new OwnRow({ id: Buffer.from(id, 'hex'), name, epoch: 1, sign: () => new Uint8Array(64) })
   news.on('files', () => {
     const change = row.sync(published.files())
@@ -143,15 +174,20 @@ export const startScope = async (options: ScopeOptions = {}): Promise<Scope> => 
   const port = typeof bound === 'object' && bound ? bound.port : 0
   const deps: UserDeps = {
     self: { id, name, port, address: `127.0.0.1:${port}`, home: folder, version: '0.0.0' },
+    examine: async () => facts,
+    network: networkOf(port, table),
     home,
     place,
     published,
     table,
+    who,
     catalogue,
     news,
     transfers,
     handOver: new HandOver(handOver),
     handOn: sharing.handOn,
+    traffic: new Traffic({ limits: UNLIMITED, settings: new SettingsFile(folder), isOwnAddress: isLoopback }),
+    refusals: () => ({}),
     onTrouble: (what) => void troubles.push(what),
     stopping: stopping.signal,
     stallMs,
@@ -192,6 +228,8 @@ export const startScope = async (options: ScopeOptions = {}): Promise<Scope> => 
     place,
     published,
     table,
+    who,
+    cutOff,
     catalogue,
     news,
     transfers,
@@ -215,7 +253,7 @@ export const startScope = async (options: ScopeOptions = {}): Promise<Scope> => 
       }
     },
     meet: ({ id: peer, name: peerName, address, files = [], alive = true }) => {
-      table.forget(peer)
+      if (table.get(peer)) table.forget(peer)
       const shared = files.map((file): SharedFile => {
         const hash = file.hash ?? hashOf(file.bytes)
         const root = file.root ?? (file.hash === undefined ? rootOf(file.bytes) : hash)
@@ -239,7 +277,33 @@ export const startScope = async (options: ScopeOptions = {}): Promise<Scope> => 
         lastSeenMs: Date.now(),
       })
       if (alive) table.answered(address)
+      news.tell('table')
       news.tell('catalogue')
     },
+  }
+}
+
+/** A network with nobody on it: joined and left, and what was typed is kept. */
+const networkOf = (port: number, table: PeerTable): UserDeps['network'] => {
+  let on = false
+  let said = false
+  const known = new Set<string>()
+  return {
+    status: () => ({ on, addresses: on ? [`192.0.2.7:${port}`] : [], failed: [], multicast: [] }),
+    turn: async (turned) => {
+      on = turned
+    },
+    wasAnswered: () => said,
+    answered: () => {
+      said = true
+    },
+    addressOf: (text) => typed(text, port),
+    askedAt: (address) => (address === `192.0.2.7:${port}` ? undefined : address),
+    typed: () => [...known],
+    add: async (address) => {
+      known.add(address)
+      table.at(address)
+    },
+    remove: (address) => void known.delete(address),
   }
 }

@@ -43,7 +43,8 @@ export const withFilm = async (options: ScopeOptions = {}, name = 'film.mp4') =>
 export const hold = (scope: Scope, from = 4): { go(): void } => {
   const { promise, resolve } = Promise.withResolvers<void>()
   scope.contents.before = async ({ piece, signal }) => {
-    if (piece >= from) await Promise.race([promise, once(signal, 'abort')])
+    // One that was given up before it got here hears of no abort any more.
+    if (piece >= from && !signal.aborted) await Promise.race([promise, once(signal, 'abort')])
   }
   return { go: resolve }
 }

@@ -1,16 +1,9 @@
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import {
-  type Options,
-  readPortsFile,
-  readSettings,
-  resolveConfig,
-  type Surroundings,
-  settingsFile,
-  whyNotName,
-  withSettings,
-} from '../../src/config.ts'
+import { type Options, readPortsFile, resolveConfig, type Surroundings, whyNotName } from '../../src/config.ts'
+import { readSettings, settingsFile, withSettings } from '../../src/settings.ts'
+import { SettingsFile } from '../../src/settings-file.ts'
 import { tempDir } from '../helpers/process.ts'
 
 const CLONE = '/src/portmesh'
@@ -37,7 +30,10 @@ describe('defaults', () => {
       name: 'ana’s laptop',
       intervalMs: 10_000,
       logLevel: 'warn',
-      fixed: { name: false, interval: false },
+      lan: false,
+      hosts: [],
+      limits: { up: 0, down: 0, upPeer: 0, downPeer: 0 },
+      fixed: { name: false, interval: false, lan: false, limits: {} },
     })
   })
 
@@ -53,7 +49,7 @@ describe('precedence', () => {
   it('takes the environment over the defaults', () => {
     const found = resolveConfig(around({ env }))
     expect(found).toMatchObject({ name: 'of the environment', intervalMs: 3_000, logLevel: 'info' })
-    expect(found.fixed).toEqual({ name: true, interval: true })
+    expect(found.fixed).toEqual({ name: true, interval: true, lan: false, limits: {} })
   })
 
   it('takes an option over the environment', () => {
@@ -241,3 +237,77 @@ const homeWith = async (settings: string): Promise<string> => {
   await writeFile(settingsFile(home), settings)
   return home
 }
+
+describe('the network', () => {
+  const found = (more: Partial<Surroundings>) => {
+    const { lan, hosts, fixed } = resolveConfig(around(more))
+    return [lan, hosts, fixed.lan]
+  }
+
+  it('is joined by an option, a variable or an address', () => {
+    expect(found({})).toEqual([false, [], false])
+    expect(found({ options: { lan: 'on' } })).toEqual([true, [], true])
+    expect(found({ env: { PORTMESH_LAN: '1' } })).toEqual([true, [], true])
+    expect(found({ env: { PORTMESH_LAN: '1' }, options: { lan: 'off' } })).toEqual([false, [], true])
+    expect(found({ options: { host: '192.168.1.5,[fd00::1]' } })).toEqual([true, ['192.168.1.5', 'fd00::1'], true])
+    expect(found({ options: { host: '0.0.0.0' } })).toEqual([true, [], true])
+  })
+
+  it.each([
+    [{ options: { host: 'my-laptop' } }, 'it is an address like 192.168.1.5'],
+    [{ options: { host: '127.0.0.1' } }, 'listens there anyway'],
+    [{ env: { PORTMESH_LAN: 'perhaps' } }, 'it is 1 or 0'],
+  ])('refuses %j', (more, sentence) => {
+    expect(() => found(more)).toThrow(sentence)
+  })
+
+  it('is what the switch of the page says, unless an option says otherwise', async () => {
+    const home = await tempDir()
+    await mkdir(join(home, '.portmesh'))
+    await writeFile(settingsFile(home), '{"name": "Ana", "future": [1]}')
+    const settings = new SettingsFile(home)
+    await settings.change({ lan: true })
+    expect(JSON.parse(await readFile(settingsFile(home), 'utf8'))).toEqual({ name: 'Ana', future: [1], lan: true })
+    expect((await withSettings(resolveConfig(around()), home, [])).lan).toBe(true)
+    expect((await withSettings(resolveConfig(around({ options: { lan: 'off' } })), home, [])).lan).toBe(false)
+    await Promise.all([settings.change({ lan: false }), settings.change({ name: 'Ben' })])
+    expect(await readSettings(home)).toEqual({ lan: false, name: 'Ben' })
+    expect(await readdir(join(home, '.portmesh'))).toEqual(['settings.json'])
+  })
+})
+
+describe('limits', () => {
+  it('are read as a person writes them, from options and the environment', () => {
+    const env = { PORTMESH_UP: '50k', PORTMESH_DOWN: '2000000', PORTMESH_UP_PEER: '0' }
+    const options = { up: '1.5M', downPeer: '1g' }
+    const { limits, fixed } = resolveConfig(around({ env, options }))
+    expect(limits).toEqual({ up: 1_500_000, down: 2_000_000, upPeer: 0, downPeer: 1_000_000_000 })
+    expect(fixed.limits).toEqual(limits)
+  })
+
+  it.each(['', '49k', '49999', '-1', '1e6', '500 k', '10MB', '10M/s', 'much', '9999999G', '50.0001'])(
+    'end the start in a sentence when they are %j',
+    (value) => {
+      if (value === '') expect(withOptions({}).limits.up).toBe(0)
+      else
+        expect(() => withOptions({ upPeer: value })).toThrow(
+          `--up-peer ${JSON.stringify(value)} cannot be used: it is a number of bytes a second like 500k or 10M, at least 50k, or 0 for no limit`,
+        )
+    },
+  )
+
+  it('come from settings.json as numbers or text, below an option', async () => {
+    const home = await homeWith(JSON.stringify({ up: 60_000, down: '70k', upPeer: '1M', other: 1 }))
+    const config = await withSettings(withOptions({ down: '1M' }), home, [])
+    expect(config.limits).toEqual({ up: 60_000, down: 1_000_000, upPeer: 1_000_000, downPeer: 0 })
+  })
+
+  it.each([{ up: -1 }, { down: '1 MB' }, { upPeer: null }, { downPeer: [] }, { up: 1e13 }])(
+    'that are none are damage: %j',
+    async (value) => {
+      expect((await readSettings(await homeWith(JSON.stringify(value)))).damage).toMatch(
+        /^"\w+": it is a number of bytes/,
+      )
+    },
+  )
+})

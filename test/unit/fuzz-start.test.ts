@@ -9,12 +9,12 @@ import {
   MAX_NAME_BYTES,
   MIN_INTERVAL_MS,
   readPortsFile,
-  readSettings,
   resolveConfig,
   whyNotName,
 } from '../../src/config.ts'
 import { addressOf, parsePorts } from '../../src/discovery/ports.ts'
 import { publicError } from '../../src/errors.ts'
+import { readSettings } from '../../src/settings.ts'
 import { loadSecret, saveSecret } from '../../src/store/secret.ts'
 import { tempDir } from '../helpers/process.ts'
 import { attempt, attemptLater, fuzz, PATIENT, type Random } from '../helpers/random.ts'

@@ -3,32 +3,55 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 
 /** Who may import whom; a room is a folder of src or a file directly in it. Downwards only. */
-const FOUNDATION = ['errors', 'bytes', 'news', 'metrics', 'workers', 'log']
+const FOUNDATION = [
+  ...['errors', 'bytes', 'news', 'metrics', 'workers', 'compiled', 'log', 'allowance', 'connections', 'refusals'],
+]
 const MAY: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   bytes: [],
   news: [],
   metrics: [],
   workers: ['errors'],
+  allowance: [],
+  connections: [],
+  compiled: [],
+  refusals: ['metrics'],
+  'rate-words': [],
+  traffic: ['allowance', 'rate-words', 'settings-file'],
   log: ['config'],
-  config: ['errors'],
+  config: ['errors', 'rate-words'],
   crypto: ['errors', 'bytes'],
   protocol: ['errors', 'bytes'],
   api: ['errors', 'protocol'],
   dht: ['protocol', 'errors', 'bytes', 'news'],
-  store: ['errors', 'bytes', 'config', 'news', 'workers'],
-  session: ['crypto', 'protocol', 'errors', 'bytes', 'metrics', 'workers'],
-  peer: ['session', 'protocol', 'errors', 'bytes', 'metrics', 'workers'],
+  store: ['errors', 'bytes', 'config', 'news', 'workers', 'compiled'],
+  session: ['crypto', 'protocol', 'errors', 'bytes', 'metrics', 'workers', 'compiled'],
+  trust: ['crypto', 'protocol', 'errors', 'bytes', 'news'],
+  peer: ['session', 'protocol', 'errors', 'bytes', 'metrics', 'workers', 'allowance', 'compiled'],
+  settings: ['config', 'errors', 'rate-words'],
+  'settings-file': ['errors', 'settings', 'store'],
+  'on-disk': ['crypto', 'first-start', 'log', 'news', 'store', 'transfer', 'workers'],
+  speaking: ['crypto', 'metrics', 'peer', 'session', 'workers'],
+  'own-rows': ['dht', 'store', 'news'],
+  'network-side': ['discovery', 'neighbours', 'routes/user', 'settings-file', 'store'],
+  doctor: ['dht', 'lan', 'peer', 'protocol'],
+  neighbours: ['connections', 'dht', 'discovery', 'doctor', 'lan', 'news', 'peer', 'protocol', 'store', 'trust'],
   discovery: ['dht', 'peer', 'protocol', 'errors', 'bytes', 'news'],
-  transfer: ['store', 'peer', 'protocol', 'errors', 'bytes', 'news', 'metrics', 'workers'],
-  claim: ['store', 'protocol', 'errors', 'config'],
+  transfer: ['store', 'peer', 'protocol', 'errors', 'bytes', 'news', 'metrics', 'workers', 'allowance', 'compiled'],
+  'http-server': ['protocol', 'connections'],
+  lan: ['http-server', 'discovery', 'protocol', 'errors', 'bytes', 'news', 'connections'],
+  claim: ['http-server', 'store', 'protocol', 'errors', 'config', 'connections'],
   remember: ['dht', 'store', 'news'],
+  'who-is-who': ['dht', 'store', 'trust', 'errors', 'news'],
   'first-start': ['crypto', 'store'],
-  sharing: ['dht', 'store', 'peer', 'transfer', 'news', 'workers'],
-  'routes/peer': ['session', 'transfer', 'dht', 'store', 'protocol', 'errors', 'bytes'],
-  'routes/user': ['transfer', 'dht', 'store', 'api', 'protocol', 'errors', 'news', 'metrics'],
+  sharing: ['dht', 'store', 'peer', 'protocol', 'transfer', 'news', 'workers'],
+  'routes/peer': ['session', 'transfer', 'dht', 'store', 'protocol', 'errors', 'bytes', 'allowance', 'connections'],
+  'routes/user': [
+    ...['transfer', 'lan', 'doctor', 'dht', 'store', 'trust', 'api', 'protocol', 'errors', 'news', 'metrics'],
+    'rate-words',
+  ],
   app: ['routes/peer', 'routes/user', 'errors', 'config', 'bytes', 'protocol', 'log'],
-  cli: ['api', 'config', 'errors', 'bytes'],
+  cli: ['api', 'config', 'settings', 'errors', 'bytes', 'rate-words'],
   node: [
     ...FOUNDATION,
     'config',
@@ -39,14 +62,29 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
     'session',
     'peer',
     'discovery',
+    'lan',
     'transfer',
     'claim',
     'remember',
     'sharing',
+    'settings',
+    'traffic',
+    'rate-words',
+    'who-is-who',
+    'speaking',
+    'http-server',
     'first-start',
+    'settings',
+    'settings-file',
+    'on-disk',
+    'own-rows',
+    'connections',
+    'neighbours',
+    'network-side',
+    'routes/peer',
     'app',
   ],
-  main: ['cli', 'node', 'config', 'errors', 'log'],
+  main: ['cli', 'node', 'config', 'errors', 'log', 'compiled'],
 }
 
 /** Modules a room must never touch, by the start of their names. */
@@ -61,8 +99,11 @@ const NEVER: Readonly<Record<string, readonly string[]>> = {
   dht: [...NETWORK, ...DISK, ...FASTIFY],
   store: [...NETWORK, ...FASTIFY],
   session: [...NETWORK, ...DISK, ...FASTIFY],
+  trust: [...NETWORK, ...DISK, ...FASTIFY],
   peer: [...DISK, ...FASTIFY],
   discovery: [...DISK, ...FASTIFY],
+  'http-server': [...DISK, ...FASTIFY],
+  lan: [...DISK, ...FASTIFY],
   transfer: FASTIFY,
   'routes/peer': ['undici', ...DISK, 'node:crypto'],
   'routes/user': ['undici', ...DISK, 'node:crypto'],
@@ -70,7 +111,12 @@ const NEVER: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Pure look-ups of the network module, and errors as a class, are no network and no Fastify. */
-const HARMLESS: Readonly<Record<string, readonly string[]>> = { discovery: ['node:net'], protocol: [], dht: [] }
+const HARMLESS: Readonly<Record<string, readonly string[]>> = {
+  config: ['node:net'],
+  discovery: ['node:net'],
+  protocol: [],
+  dht: [],
+}
 
 const src = resolve(import.meta.dirname, '../../src')
 const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))

@@ -62,9 +62,11 @@
   /* Swaps: the list's decision, and the focus, which stays in its row whatever the row becomes. */
 
   let focused = ''
+  let main
   document.addEventListener('htmx:before:swap', (event) => {
     const { ctx, tasks } = event.detail
     focused = document.activeElement?.closest('li[id]')?.id ?? ''
+    main = document.activeElement?.closest('main')
     if (ctx.sourceElement?.id !== 'live') return
     // The last words of a stream that another one has replaced.
     if (!ctx.sourceElement.isConnected) return event.preventDefault()
@@ -72,9 +74,10 @@
   })
   document.addEventListener('htmx:after:swap', () => {
     noteWords()
+    if (document.activeElement !== document.body) return
     const row = byId(focused)
-    if (!row || document.activeElement !== document.body) return
-    const place = row.querySelector('button') ?? row.querySelector('a') ?? row.closest('[tabindex]')
+    // Gone with its card: Tab goes on in the page.
+    const place = row ? (row.querySelector('button') ?? row.querySelector('a') ?? row.closest('[tabindex]')) : main
     place?.focus({ preventScroll: true })
   })
 

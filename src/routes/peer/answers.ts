@@ -2,14 +2,12 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { FREE, type Pace } from '../../allowance.ts'
 import { free, utf8 } from '../../bytes.ts'
 import { NoSession } from '../../errors.ts'
-import { sealLive, sealPieces } from '../../session/sealed.ts'
+import { type SealedFrame, sealLive, sealPieces } from '../../session/sealed.ts'
 import type { Follower, Given } from '../../transfer/giving.ts'
 import { sealedHeaders } from './sealing.ts'
-
-/** One write to a connection: a slow reader is seen by the writes that end. */
-const WRITE_BYTES = 256 * 1024
 
 /** Who is told of the end of a connection: one listener of its own for any number of requests on it. */
 const listening = new WeakMap<Socket, Set<() => void>>()
@@ -40,8 +38,17 @@ export const untilFirst = async ({ raw }: FastifyReply): Promise<void> => {
   if (!raw.socket) await new Promise<void>((resolve) => raw.once('socket', () => resolve()))
 }
 
-/** Answer with pieces; resolves when they are sent, or nobody takes them any more. */
-export const sendPieces = async (request: FastifyRequest, reply: FastifyReply, given: Given): Promise<void> => {
+/**
+ * Answer with pieces; resolves when they are sent, or nobody takes them any more.
+ * @param pace - how fast, until the signal says that nobody waits for them
+ */
+export const sendPieces = async (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  given: Given,
+  pace: Pace = FREE,
+  signal?: AbortSignal,
+): Promise<void> => {
   if (!request.exchange) throw new NoSession()
   const { raw } = reply
   reply.hijack()
@@ -50,12 +57,12 @@ export const sendPieces = async (request: FastifyRequest, reply: FastifyReply, g
     const { length, sealer } = sealPieces(request.exchange, given.bytes)
     const head = Buffer.alloc(8)
     head.writeUInt32BE(given.run.count, head.writeUInt32BE(given.run.first))
-    const wire = new Wire(request, reply)
+    const wire = new Wire(request, reply, pace, signal)
     wire.begin(sealedHeaders(length), sealer.begin(head))
     let left = given.bytes
     for (let frame = await given.next(); frame; frame = await given.next()) {
       left -= frame.length
-      await wire.writeFrame(...sealer.seal(frame, left === 0))
+      await wire.writeFrame(sealer.seal(frame, left === 0))
     }
     await wire.end()
     whole = true
@@ -93,11 +100,15 @@ export const sendNews = async (request: FastifyRequest, reply: FastifyReply, fol
 class Wire {
   readonly #raw: ServerResponse
   readonly #gone: Promise<never>
+  readonly #pace: Pace
+  readonly #signal: AbortSignal | undefined
   #before: Promise<void> | undefined
   #begun = false
 
-  constructor(request: FastifyRequest, reply: FastifyReply) {
+  constructor(request: FastifyRequest, reply: FastifyReply, pace = FREE, signal?: AbortSignal) {
     this.#raw = reply.raw
+    this.#pace = pace
+    this.#signal = signal
     const { promise, reject } = Promise.withResolvers<never>()
     promise.catch(() => undefined)
     onGone(request, reply, () => reject(new Error('nobody reads the answer any more')))
@@ -116,17 +127,21 @@ class Wire {
     await this.#queue((done) => this.#raw.write(bytes, done))
   }
 
-  /** As write. The memory of the ciphertext is given back when it is sent. */
-  async writeFrame(ciphertext: Uint8Array, tag: Uint8Array): Promise<void> {
-    const last = Math.floor((ciphertext.length - 1) / WRITE_BYTES) * WRITE_BYTES
-    for (let at = 0; at < last; at += WRITE_BYTES) await this.write(ciphertext.subarray(at, at + WRITE_BYTES))
+  /** Its parts one after the other, the tag along with the last of the others; the memory of each is given back when it is sent. */
+  async writeFrame(frame: SealedFrame): Promise<void> {
+    const [tag, last] = [frame.at(-1), frame.at(-2)]
+    for (const part of frame.slice(0, -2)) {
+      const rest = await this.#slices(part)
+      await this.#allowed(rest.length)
+      await this.#queue((done) => this.#raw.write(rest, freeing(part, done)))
+    }
+    if (!last || !tag) return
+    const rest = await this.#slices(last)
+    await this.#allowed(rest.length + tag.length)
     await this.#queue((done) => {
       this.#raw.cork()
-      this.#raw.write(ciphertext.subarray(last))
-      this.#raw.write(tag, (error) => {
-        if (!error) free(ciphertext)
-        done(error)
-      })
+      this.#raw.write(rest)
+      this.#raw.write(tag, freeing(last, done))
       this.#raw.uncork()
     })
   }
@@ -136,7 +151,27 @@ class Wire {
     await Promise.race([ended, this.#gone])
   }
 
-  async #queue(send: (done: (error?: Error | null) => void) => void): Promise<void> {
+  /** Write all of a part but its last slice, where only little may go at once. @returns that slice */
+  async #slices(part: Uint8Array): Promise<Uint8Array> {
+    const bytes = this.#pace.sliceBytes
+    let at = 0
+    for (; at + bytes < part.length; at += bytes) {
+      await this.#allowed(bytes)
+      await this.write(part.subarray(at, at + bytes))
+    }
+    return part.subarray(at)
+  }
+
+  async #allowed(bytes: number): Promise<void> {
+    const wait = this.#pace.take(bytes, this.#signal)
+    if (!wait) return
+    // The head is waited for, and costs nothing.
+    if (!this.#begun) this.#raw.uncork()
+    this.#begun = true
+    await wait
+  }
+
+  async #queue(send: (done: Done) => void): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     promise.catch(() => undefined)
     send((error) => (error ? reject(error) : resolve()))
@@ -147,3 +182,12 @@ class Wire {
     if (before) await Promise.race([before, this.#gone])
   }
 }
+
+type Done = (error?: Error | null) => void
+
+const freeing =
+  (part: Uint8Array, done: Done): Done =>
+  (error) => {
+    if (!error) free(part)
+    done(error)
+  }

@@ -2,18 +2,23 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
+import { FREE } from '../../allowance.ts'
 import { fromB64u } from '../../bytes.ts'
 import { BadRequest, Busy } from '../../errors.ts'
 import { MAX_RUN_PIECES, MAX_WANT_BITS, PiecesQuery } from '../../protocol/contents.ts'
 import type { Asked } from '../../transfer/giving.ts'
+import { GATE, Gate } from '../../transfer/giving-gate.ts'
 import { onGone, sendNews, sendPieces, untilFirst } from './answers.ts'
 import type { PeerDeps } from './deps.ts'
 import { LIMITS, Turnstile } from './limits.ts'
+import { paceFor, sendSealed } from './sealing.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Its answer has no end in sight, and may have nothing to say for long. */
     live?: boolean
+    /** It is counted while it runs, not when it is asked. */
+    bulk?: boolean
   }
 }
 
@@ -24,14 +29,25 @@ const querystring = Type.Object({}, { additionalProperties: false })
 /** What nobody hears any more, and no fault of this node. One for all: making an error costs more than the rest of an abort. */
 const GONE = new Busy()
 
-export const contentRoutes: FastifyPluginAsyncTypebox<PeerDeps> = async (app, { giving, limits = LIMITS }) => {
+export const contentRoutes: FastifyPluginAsyncTypebox<PeerDeps> = async (app, deps) => {
+  const { giving, limits = LIMITS } = deps
   const turnstile = new Turnstile(limits.answersOfPeer, limits.answers)
+  // Of all contents together: where little may go up, it is not spread so thin that every stream looks broken.
+  const gate = new Gate({
+    ...GATE,
+    get askers() {
+      return deps.peersAtOnce?.() ?? Number.POSITIVE_INFINITY
+    },
+  })
 
-  app.get('/content/:root/tree', { schema: { params, querystring } }, async (request) =>
-    giving.tree(rootOf(request, request.params.root)),
-  )
+  app.get('/content/:root/tree', { schema: { params, querystring } }, async (request, reply) => {
+    const layer = await giving.tree(rootOf(request, request.params.root))
+    const pace = paceFor(deps, request)
+    return pace === FREE ? layer : sendSealed(request, reply, layer, pace)
+  })
 
-  app.get('/content/:root', { schema: { params, querystring: PiecesQuery } }, async (request, reply) => {
+  const pieces = { schema: { params, querystring: PiecesQuery }, config: { bulk: true } }
+  app.get('/content/:root', pieces, async (request, reply) => {
     const root = rootOf(request, request.params.root)
     const asked = askedFor(request.query)
     const peerId = request.exchange?.peerId ?? ''
@@ -39,7 +55,16 @@ export const contentRoutes: FastifyPluginAsyncTypebox<PeerDeps> = async (app, { 
     onGone(request, reply, turnstile.enter(peerId))
     onGone(request, reply, () => gone.abort(GONE))
     await untilFirst(reply)
-    await sendPieces(request, reply, await giving.pieces(root, peerId, asked, gone.signal))
+    const pace = paceFor(deps, request)
+    const leave = pace === FREE ? () => {} : await gate.enter(peerId, gone.signal)
+    try {
+      const given = await giving.pieces(root, peerId, asked, gone.signal)
+      gate.gave(peerId, given.bytes)
+      deps.onGiven?.(peerId)
+      await sendPieces(request, reply, given, pace, gone.signal)
+    } finally {
+      leave()
+    }
   })
 
   app.get(

@@ -13,6 +13,8 @@ export interface Limits {
   /** A body that comes, or an answer that is read, at less than `slowBytes` in `slowMs` ends with its connection. */
   readonly slowMs: number
   readonly slowBytes: number
+  /** Questions of one peer; those for pieces and files are counted while they run. */
+  readonly asking?: AskingLimits
 }
 
 /**
@@ -28,6 +30,46 @@ export const LIMITS: Limits = {
   slowBytes: 64 * 1024,
 }
 
+export interface AskingLimits {
+  /** At once, and in each second after that. */
+  readonly burst: number
+  readonly perS: number
+}
+
+/**
+ * Rows, trees, news and the beginning of their streams, of one peer: a row of 100,000 files comes in at most 400 pages, one after the
+ * other, and a fetch of small files needs a tree and news for each of them.
+ */
+export const ASKING: AskingLimits = { burst: 512, perS: 128 }
+
+/** Peers whose questions are counted; one that is not has asked nothing for long. */
+const MAX_COUNTED = 1024
+
+/** Counts what each peer asks. */
+export class Questions {
+  readonly #limits: AskingLimits
+  readonly #clock: () => number
+  readonly #left = new Map<string, { tokens: number; at: number }>()
+
+  /** @param clock - milliseconds, monotonic */
+  constructor(limits: AskingLimits = ASKING, clock: () => number = () => performance.now()) {
+    this.#limits = limits
+    this.#clock = clock
+  }
+
+  /** @throws Busy, which costs the one who asks nothing more */
+  count(peerId: string): void {
+    const { burst, perS } = this.#limits
+    const now = this.#clock()
+    const { tokens, at } = this.#left.get(peerId) ?? { tokens: burst, at: now }
+    const left = Math.min(burst, tokens + ((now - at) * perS) / 1000)
+    this.#left.delete(peerId)
+    if (this.#left.size >= MAX_COUNTED) this.#left.delete(this.#left.keys().next().value ?? '')
+    this.#left.set(peerId, { tokens: left < 1 ? left : left - 1, at: now })
+    if (left < 1) throw new Busy()
+  }
+}
+
 /** Counts who is inside. */
 export class Turnstile {
   readonly #ofPeer: number
@@ -40,10 +82,13 @@ export class Turnstile {
     this.#inAll = inAll
   }
 
-  /** @returns what is to be called at the end; a second call does nothing. @throws Busy */
-  enter(peerId: string): () => void {
+  /**
+   * @param atMost - in all, where just now it is less
+   * @returns what is to be called at the end; a second call does nothing. @throws Busy
+   */
+  enter(peerId: string, atMost = this.#inAll): () => void {
     const inside = this.#inside.get(peerId) ?? 0
-    if (inside >= this.#ofPeer || this.#all >= this.#inAll) throw new Busy()
+    if (inside >= this.#ofPeer || this.#all >= Math.min(atMost, this.#inAll)) throw new Busy()
     this.#inside.set(peerId, inside + 1)
     this.#all += 1
     let left = false

@@ -1,9 +1,9 @@
-/** What anybody may ask without a session: are you there, your key, a handshake. Nothing else is said to a stranger. */
+/** What anybody may ask without a session, besides whether we are there: our key, a handshake. Nothing else is said to a stranger. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import { toB64u } from '../../bytes.ts'
+import { isLoopback, sourceOf } from '../../connections.ts'
 import { BadHandshake, isOurs, publicError, TooLarge } from '../../errors.ts'
-import { ALIVE_TEXT, MAX_HANDSHAKE_BYTES } from '../../protocol/constants.ts'
+import { MAX_HANDSHAKE_BYTES } from '../../protocol/constants.ts'
 import type { PeerDeps } from './deps.ts'
 
 const Field = Type.String({ maxLength: 512 })
@@ -11,24 +11,11 @@ const KeyReply = Type.Object({ v: Field, group: Field, dh: Field, kid: Field, id
 const BeginReply = Type.Object({ sid: Field, nB: Field, sig: Field, mac: Field })
 const ConfirmReply = Type.Object({ fin: Field })
 
-/** Alive or not: the one word anybody may ask (PROTOCOL.md, "Alive"). */
-export const aliveRoute: FastifyPluginAsyncTypebox<PeerDeps> = async (app, { row }) => {
-  app.get('/alive', async (_request, reply) => {
-    const { head, digest } = row.head()
-    return await reply
-      .headers({
-        'portmesh-id': head.id,
-        'portmesh-epoch': String(head.epoch),
-        'portmesh-table': `${head.version};${toB64u(digest)}`,
-        'cache-control': 'no-store',
-      })
-      .type('text/plain; charset=utf-8')
-      .send(ALIVE_TEXT)
-  })
-}
-
 /** The key of this minute, and the two messages of a handshake (PROTOCOL.md, "Handshake"). */
-export const handshakeRoutes: FastifyPluginAsyncTypebox<PeerDeps> = async (app, { responder }) => {
+export const handshakeRoutes: FastifyPluginAsyncTypebox<PeerDeps> = async (
+  app,
+  { responder, isOwnAddress = isLoopback },
+) => {
   app.addHook('onSend', async (_request, reply) => void reply.header('cache-control', 'no-store'))
   app.setErrorHandler(async (error, _request, reply) => {
     const { statusCode, code, message } = publicError(handshakeError(error))
@@ -41,7 +28,7 @@ export const handshakeRoutes: FastifyPluginAsyncTypebox<PeerDeps> = async (app, 
   app.post(
     '/session',
     { bodyLimit: MAX_HANDSHAKE_BYTES, schema: { response: { 200: BeginReply } } },
-    async (request) => await responder.begin(request.body, request.ip ?? ''),
+    async ({ body, ip = '' }) => await responder.begin(body, sourceOf(ip), isOwnAddress(ip)),
   )
 
   app.post(

@@ -1,6 +1,7 @@
 /** The hooks that make a scope speak in sessions only: authenticate, open the body, seal whatever is answered (PROTOCOL.md, "Requests in a session"). */
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { FREE, type Pace } from '../../allowance.ts'
 import { utf8 } from '../../bytes.ts'
 import { BadRequest, NoSession, publicError, TooLarge } from '../../errors.ts'
 import {
@@ -12,6 +13,7 @@ import {
 } from '../../protocol/constants.ts'
 import { openRequest, sealAnswer, sealAnswerStream } from '../../session/sealed.ts'
 import type { Exchange, InSessions } from '../../session/sessions.ts'
+import type { PeerDeps } from './deps.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -39,6 +41,7 @@ export const sealScope = (app: FastifyInstance, sessions: InSessions): void => {
   app.addHook('onRequest', async (request) => {
     request.exchange = authenticate(request, sessions)
     if (!request.exchange) throw new NoSession()
+    sessions.carriers.note(request.exchange.peerId, request.raw.socket)
   })
   app.addHook('preValidation', async (request) => {
     if (request.method === 'POST') request.body = openBody(request)
@@ -57,23 +60,62 @@ export const sealScope = (app: FastifyInstance, sessions: InSessions): void => {
 export const authenticate = (request: FastifyRequest, sessions: InSessions): Exchange | null =>
   sessions.authenticate(single(request, AUTH_HEADER), request.raw.method ?? '', request.raw.url ?? '') ?? null
 
+/** How fast whoever asks may be given what it asked for. */
+export const paceFor = ({ paceOf }: Pick<PeerDeps, 'paceOf'>, { exchange, ip }: FastifyRequest): Pace =>
+  (exchange && paceOf?.(exchange.peerId, ip ?? '')) || FREE
+
+export interface SealedFile {
+  readonly size: number
+  readonly source: AsyncIterable<Uint8Array>
+  readonly pace: Pace
+}
+
 /** Answer `size` bytes of file content as one stream. */
 export const sendSealedFile = (
   request: FastifyRequest,
   reply: FastifyReply,
-  size: number,
-  source: AsyncIterable<Uint8Array>,
+  { size, source, pace }: SealedFile,
 ): FastifyReply => {
   if (!request.exchange) throw new NoSession()
   const sealing = { status: 200, frameLog2: FILE_FRAME_LOG2, size, source }
   const { length, body } = sealAnswerStream(request.exchange, sealing)
   const options = { objectMode: false, highWaterMark: STREAM_BUFFER_BYTES }
-  return sealedHead(reply, length).send(Readable.from(inWrites(body), options))
+  return sealedHead(reply, length).send(Readable.from(inWrites(body, pace, goneSignal(reply)), options))
 }
 
-async function* inWrites(parts: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** Answer a plaintext that is no JSON, and may be large. */
+export const sendSealed = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  plaintext: Uint8Array,
+  pace: Pace,
+): FastifyReply => {
+  if (!request.exchange) throw new NoSession()
+  const sealed = sealAnswer(request.exchange, 200, plaintext)
+  const parts = inWrites(Readable.from([sealed]), pace, goneSignal(reply))
+  return sealedHead(reply, sealed.length).send(Readable.from(parts, { objectMode: false }))
+}
+
+/** Aborts when an answer is over, sent or not. */
+const goneSignal = ({ raw }: FastifyReply): AbortSignal => {
+  const gone = new AbortController()
+  raw.once('close', () => gone.abort())
+  if (raw.closed) gone.abort()
+  return gone.signal
+}
+
+async function* inWrites(
+  parts: AsyncIterable<Uint8Array>,
+  pace: Pace,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
   for await (const part of parts) {
-    for (let at = 0; at < part.length; at += WRITE_BYTES) yield part.subarray(at, at + WRITE_BYTES)
+    for (let at = 0; at < part.length; ) {
+      const write = part.subarray(at, at + Math.min(WRITE_BYTES, pace.sliceBytes))
+      await pace.take(write.length, signal)
+      yield write
+      at += write.length
+    }
   }
 }
 

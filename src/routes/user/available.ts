@@ -33,6 +33,12 @@ const meshFile = (desk: Desk, entry: CatalogueEntry): MeshFile => ({
   hash: entry.hash,
   size: entry.size,
   names: [...entry.names],
-  holders: otherHolders(desk, entry).map(({ id, name, alive, address = '' }) => ({ address, id, name, alive })),
+  holders: otherHolders(desk, entry).map(({ id, name, petname, alive, address = '' }) => ({
+    address,
+    id,
+    name,
+    ...(petname !== undefined && { petname }),
+    alive,
+  })),
   mine: ownName(desk, entry) !== undefined,
 })

@@ -8,10 +8,12 @@ import type { Desk } from './desk.ts'
 import { createDiffer, type LiveView, toHtml, whole } from './live.ts'
 import { myFilesAnswer } from './myfiles.ts'
 import { nodesAnswer } from './nodes.ts'
+import { otherOf } from './others.ts'
 import { type Part, render, sendHtml, toPartial } from './render.ts'
 import type { Feed } from './streams.ts'
 import { transfersAnswer } from './transfer-answer.ts'
 import { firstView, homeView } from './views/home.ts'
+import { lanView } from './views/lan.ts'
 import { myFilesView } from './views/my-files.ts'
 import { nodeView } from './views/node.ts'
 import { nodesView } from './views/nodes.ts'
@@ -20,7 +22,7 @@ import { movingPart } from './views/transfer-card.ts'
 import { transfersView, transferView } from './views/transfers.ts'
 
 const TOPICS = ['table', 'catalogue', 'files', 'transfers'] as const satisfies readonly Topic[]
-const PAGE_TOPICS = ['table', 'catalogue', 'files'] as const satisfies readonly Topic[]
+const PAGE_TOPICS = ['table', 'catalogue', 'files', 'lan'] as const satisfies readonly Topic[]
 
 /** How often a page asks that had to give its stream to another one. */
 const POLL_SECONDS = 10
@@ -70,7 +72,7 @@ const bodyOf = (desk: Desk, query: EventsQuery): LiveView | undefined => {
     case 'nodes':
       return nodesView(desk, query.page ?? 1)
     case 'node': {
-      const peer = desk.table.get(query.id ?? '')
+      const peer = otherOf(desk, query.id ?? '')
       if (!peer) throw new UnknownPeer()
       return nodeView(desk, peer, query)
     }
@@ -78,6 +80,8 @@ const bodyOf = (desk: Desk, query: EventsQuery): LiveView | undefined => {
       return transfersView(desk)
     case 'transfer':
       return transferView(desk, desk.transfers.get(query.id ?? ''))
+    case 'lan':
+      return lanView(desk)
     case undefined:
       return undefined
   }

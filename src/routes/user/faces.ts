@@ -7,6 +7,9 @@ export interface Face {
   readonly letters: string
 }
 
+/** The name under which pages show somebody. */
+export type Called = (who: { readonly id: string; readonly name: string }) => string
+
 export type FaceOf = (id: string, name: string) => Face
 
 const HUES = 8

@@ -26,7 +26,7 @@ const HEADERS = {
 } as const
 
 /** What a link from somewhere else may open, another node's page above all. */
-const OPEN_TO_LINKS: ReadonlySet<string> = new Set(['/', '/nodes', '/transfers', '/help'])
+const OPEN_TO_LINKS: ReadonlySet<string> = new Set(['/', '/nodes', '/lan', '/doctor', '/transfers', '/help'])
 
 /**
  * Put the headers of every answer, then let pass or refuse.

@@ -13,6 +13,7 @@ const PAGES: HelpAnswer['pages'] = [
   { path: '/transfers/:id', title: 'One transfer', what: 'its pieces, rate and holders' },
   { path: '/nodes', title: 'Nodes', what: 'who is here, the drawing' },
   { path: '/nodes/:id', title: 'A node', what: 'one computer and its files' },
+  { path: '/lan', title: 'On your network', what: 'who sees it, other computers' },
   { path: '/help', title: 'Help', what: 'every address and key' },
 ]
 
@@ -39,6 +40,20 @@ const ROUTES: HelpAnswer['routes'] = [
   ['POST', '/transfers/:id/open', 'Open the finished file with the program of this computer'],
   ['GET', '/nodes', 'Every computer and what it shares'],
   ['GET', '/nodes/:id', 'One computer and its files, in pages: ?q= ?page= ?size='],
+  ['POST', '/nodes', 'Look for a computer at an address: address='],
+  ['POST', '/nodes/remove', 'Look for it no more: address='],
+  ['GET', '/lan', 'Whether this network sees what you publish, and at which addresses'],
+  ['POST', '/lan', 'Join the network, or leave it: on=1 or 0, show=all or none'],
+  ['GET', '/doctor', 'Why a computer is not seen, and what to do'],
+  ['POST', '/myfiles/:name/reach', 'Who sees a published file: reach=network or computer'],
+  ['POST', '/uploaded/reach', 'The same for all that are published'],
+  ['GET', '/settings', 'How many bytes a second move to and from other computers at most; 0 is no limit'],
+  ['POST', '/settings', 'Change that: up= down= and, for each computer by itself, upPeer= downPeer='],
+  ['POST', '/nodes/:id/name', 'Give it a name of yours: name=, empty to take it away'],
+  ['POST', '/nodes/:id/block', 'Neither ask it nor answer it any more'],
+  ['POST', '/nodes/:id/unblock', 'Do so again'],
+  ['POST', '/nodes/:id/trust-again', 'Take away the mark of having sent something wrong'],
+  ['POST', '/nodes/:id/forget', 'Take one that is away off the table'],
   ['GET', '/events', 'Changes as they happen (Server-Sent Events)'],
   ['GET', '/help', 'This page'],
 ].map(([method = '', path = '', what = '']) => ({ method, path, what }))

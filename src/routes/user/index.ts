@@ -5,19 +5,23 @@ import formbody from '@fastify/formbody'
 import staticFiles, { type FastifyStaticOptions } from '@fastify/static'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { acquaintRoutes } from './acquaint.ts'
 import { availableRoute } from './available.ts'
 import type { UserDeps } from './deps.ts'
 import { deskOf } from './desk.ts'
+import { doctorRoute } from './doctor.ts'
 import { eventsRoute } from './events.ts'
 import { getfileRoutes } from './getfile.ts'
 import { admit } from './guard.ts'
 import { helpRoute } from './help.ts'
+import { lanRoutes } from './lan.ts'
 import { answerError } from './mishaps.ts'
 import { myFilesRoutes } from './myfiles.ts'
 import { nodesRoutes } from './nodes.ts'
 import { pageRoutes } from './pages.ts'
 import { publishRoutes } from './publish.ts'
 import { VIEWS_FOLDER } from './render.ts'
+import { settingsRoutes } from './settings.ts'
 import { transferRoutes } from './transfers.ts'
 import { uploadRoute } from './upload.ts'
 import { STALL_MS, watchBody } from './watchdog.ts'
@@ -57,9 +61,13 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserDeps> = async (app, deps)
   await app.register(publishRoutes, desk)
   await app.register(uploadRoute, desk)
   await app.register(nodesRoutes, desk)
+  await app.register(lanRoutes, desk)
+  await app.register(doctorRoute, desk)
+  await app.register(acquaintRoutes, desk)
   await app.register(availableRoute, desk)
   await app.register(getfileRoutes, desk)
   await app.register(transferRoutes, desk)
+  await app.register(settingsRoutes, desk)
   await app.register(eventsRoute, desk)
   await app.register(helpRoute, desk)
 }

@@ -54,6 +54,23 @@ const MISHAPS: Readonly<Record<string, Mishap>> = {
     href: '/nodes',
     button: 'Show all nodes',
   },
+  PM_BAD_ADDRESS: {
+    title: 'That is not the address of another computer',
+    text: 'It looks like 192.168.1.20:5000. The other computer shows it on its page On your network.',
+    href: '/lan',
+    button: 'Back to On your network',
+  },
+  PM_BAD_LIMIT: {
+    title: 'That limit cannot be understood',
+    text: 'Write it in bytes a second, like 500k or 10M, at least 50k. Empty is no limit. Nothing was changed.',
+    ...TO_TRANSFERS,
+  },
+  PM_NAME_TAKEN: {
+    title: 'You call another computer that already',
+    text: 'Two with one name could not be told apart. Take it away there first, or choose another name.',
+    href: '/nodes',
+    button: 'Show all nodes',
+  },
   PM_NO_HOLDER: {
     title: 'Nobody who has this file is here now',
     text: 'It can be fetched again as soon as one of them is back. Nothing was saved.',

@@ -31,7 +31,7 @@ export const historyHeader = ({ headers }: FastifyRequest, address: string): [na
 ]
 
 /** Pages a form may lead back to. */
-const PAGES = /^\/(myfiles|transfers(\/[0-9a-f]{16})?|nodes(\/[0-9a-f]{64})?)?$/
+const PAGES = /^\/(myfiles|lan|doctor|transfers(\/[0-9a-f]{16})?|nodes(\/[0-9a-f]{64})?)?$/
 
 /** Where a form without JavaScript goes when it has done its work: the page it stands on, else one that shows the result. */
 export const wayBack = ({ headers }: FastifyRequest, otherwise: string): string => {

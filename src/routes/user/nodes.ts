@@ -8,6 +8,7 @@ import { UnknownPeer } from '../../errors.ts'
 import type { Desk } from './desk.ts'
 import { sendList } from './live.ts'
 import { wantsFragment, wantsHtml } from './negotiate.ts'
+import { acquaintedAnswer, addressOf, otherOf, others } from './others.ts'
 import { sendHtml } from './render.ts'
 import { sharedBy } from './shared.ts'
 import { nodeAddress, nodeList, nodePage } from './views/node.ts'
@@ -27,7 +28,7 @@ export const nodesRoutes: FastifyPluginAsyncTypebox<Desk> = async (app, desk) =>
   app.get('/nodes/:id', { schema }, async (request, reply) => {
     const { id } = request.params
     if (id === desk.self.id && wantsHtml(request)) return reply.redirect('/myfiles', 303)
-    const peer = desk.table.get(id)
+    const peer = otherOf(desk, id)
     if (!peer) throw new UnknownPeer()
     const { query } = request
     if (wantsHtml(request)) {
@@ -44,14 +45,19 @@ export const nodesRoutes: FastifyPluginAsyncTypebox<Desk> = async (app, desk) =>
 }
 
 export const nodesAnswer = (desk: Desk): NodesAnswer => ({
-  nodes: desk.table.all().map((peer) => nodeAnswer(desk, peer, sharedBy(peer).slice(0, FILES_IN_LIST))),
+  nodes: others(desk).map((peer) => oneAnswer(desk, peer)),
 })
 
-const nodeAnswer = ({ table }: Desk, peer: Peer, files: readonly SharedFile[]): OtherNode => ({
-  address: table.addressOf(peer.id) ?? '',
+/** One node with the first of its files. */
+export const oneAnswer = (desk: Desk, peer: Peer): OtherNode =>
+  nodeAnswer(desk, peer, sharedBy(peer).slice(0, FILES_IN_LIST))
+
+const nodeAnswer = ({ who }: Desk, peer: Peer, files: readonly SharedFile[]): OtherNode => ({
+  address: addressOf(peer),
   addresses: [...peer.addresses.keys()].reverse(),
   id: peer.id,
   name: peer.name,
+  ...acquaintedAnswer(who, peer),
   alive: peer.alive,
   lastSeen: new Date(peer.lastSeenMs).toISOString(),
   count: peer.files.size,

@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { CatalogueQuery } from '../../api/catalogue.ts'
 import { ThisNode } from '../../api/node.ts'
+import { shortFingerprint } from '../../trust/acquaintances.ts'
 import type { Desk } from './desk.ts'
 import { sendList } from './live.ts'
 import { wantsFragment, wantsHtml } from './negotiate.ts'
@@ -19,7 +20,7 @@ export const pageRoutes: FastifyPluginAsyncTypebox<Desk> = async (app, desk) => 
   })
 }
 
-const thisNode = ({ self, table, catalogue }: Desk): ThisNode => {
+const thisNode = ({ self, table, catalogue, refusals, who }: Desk): ThisNode => {
   const peers = table.all()
   const alive = peers.filter((peer) => peer.alive).length
   const { name, id, port, address, version, home } = self
@@ -30,7 +31,10 @@ const thisNode = ({ self, table, catalogue }: Desk): ThisNode => {
     address,
     version,
     home,
+    fingerprint: shortFingerprint(id),
+    copies: [...who.doubles.ofUs()],
     nodes: { alive, away: peers.length - alive },
     files: catalogue.count,
+    refusals: refusals(),
   }
 }

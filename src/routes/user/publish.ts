@@ -47,7 +47,9 @@ export const publishRoutes: FastifyPluginAsyncTypebox<Desk> = async (app, desk) 
     return askFirst(desk, reply, {
       title: 'Publish this file?',
       question: { before: 'Publish ', name: shown(name), after: ' to everybody on the mesh?' },
-      text: 'Everyone who runs portmesh on this computer can then fetch it.',
+      text: desk.network.status().on
+        ? 'Everyone on this network who runs portmesh can then fetch it.'
+        : 'Everyone who runs portmesh on this computer can then fetch it.',
       href: fileAddress(name, 'upload'),
       button: 'Publish',
     })

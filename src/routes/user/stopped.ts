@@ -1,5 +1,6 @@
 /** Why a transfer does not go on, in the words of a person: the cause, then what is kept and what to do. */
 import type { Transfer } from '../../transfer/transfer.ts'
+import type { Called } from './faces.ts'
 import { shown, sizeWords, type Words } from './words.ts'
 
 export interface Reason {
@@ -8,10 +9,11 @@ export interface Reason {
   readonly next: Words
 }
 
+const ITSELF: Called = ({ name }) => name
 const KEPT = 'What arrived is kept.'
 
-/** Of one that has stopped. */
-export const reasonOf = (transfer: Transfer): Reason => {
+/** Of one that has stopped; for a program everybody has the name it gave itself. */
+export const reasonOf = (transfer: Transfer, called = ITSELF): Reason => {
   const { record, missingBytes, done, lost } = transfer
   const kept = done > 0 ? `${KEPT} ` : ''
   const liar = lost.find(({ code }) => code === 'PM_WRONG_PIECE' || code === 'PM_PEER_MISBEHAVED')
@@ -32,7 +34,7 @@ export const reasonOf = (transfer: Transfer): Reason => {
       }
     case 'PM_FILE_CHANGED':
       return (
-        changedCopy(transfer) ?? {
+        changedCopy(transfer, called) ?? {
           cause: ['Stopped: something else changed what had arrived.'],
           next: ['Try again: every piece is checked once more, and what is wrong is fetched anew.'],
         }
@@ -42,7 +44,7 @@ export const reasonOf = (transfer: Transfer): Reason => {
       return {
         cause: [
           'Stopped: ',
-          liar ? { name: shown(liar.holder.name) } : 'a computer',
+          liar ? { name: shown(called(liar.holder)) } : 'a computer',
           ' sent something else than this file.',
         ],
         next: [`${kept}Nothing wrong was saved. It goes on when another computer has it, and you try again.`],
@@ -56,10 +58,10 @@ export const reasonOf = (transfer: Transfer): Reason => {
 }
 
 /** The file that was shared is not what it was, and nobody else has it as it was. */
-export const changedCopy = ({ lost, done, record }: Transfer): Reason | undefined => {
+export const changedCopy = ({ lost, done, record }: Transfer, called = ITSELF): Reason | undefined => {
   const changed = lost.find(({ code }) => code === 'PM_FILE_CHANGED')
   if (!changed) return undefined
-  const name = { name: shown(changed.holder.name) }
+  const name = { name: shown(called(changed.holder)) }
   if (done === 0) {
     return {
       cause: ['Stopped: ', name, '’s copy was changed.'],
@@ -73,8 +75,8 @@ export const changedCopy = ({ lost, done, record }: Transfer): Reason | undefine
 }
 
 /** A holder that is not asked any more; undefined for one that has just gone. */
-export const dropWords = ({ holder, code }: Transfer['lost'][number]): Words | undefined => {
-  const name = { name: shown(holder.name) }
+export const dropWords = ({ holder, code }: Transfer['lost'][number], called: Called): Words | undefined => {
+  const name = { name: shown(called(holder)) }
   switch (code) {
     case 'PM_WRONG_PIECE':
     case 'PM_PEER_MISBEHAVED':

@@ -6,12 +6,16 @@ import { sharesOf } from './shares.ts'
 import { reasonOf } from './stopped.ts'
 import { plain } from './words.ts'
 
-export const transfersAnswer = ({ transfers }: Pick<Desk, 'transfers'>): TransfersAnswer => ({
-  transfers: transfers.all().map(transferAnswer),
+export const transfersAnswer = (desk: Pick<Desk, 'transfers' | 'who'>): TransfersAnswer => ({
+  transfers: desk.transfers.all().map((transfer) => transferAnswer(desk, transfer)),
 })
 
-export const transferAnswer = (transfer: Transfer): TransferAnswer => {
+export const transferAnswer = ({ who }: Pick<Desk, 'who'>, transfer: Transfer): TransferAnswer => {
   const { record, missingBytes } = transfer
+  const named = (id: string): { petname?: string } => {
+    const petname = who.acquaintances.petname(id)
+    return petname === undefined ? {} : { petname }
+  }
   return {
     id: record.id,
     name: record.name,
@@ -26,11 +30,12 @@ export const transferAnswer = (transfer: Transfer): TransferAnswer => {
     holders: sharesOf(transfer).givers.map(({ id, name, address, bytes, rate }) => ({
       id,
       name,
+      ...named(id),
       ...(address !== undefined && { address }),
       bytes,
       rate: Math.round(rate),
     })),
-    dropped: transfer.lost.map(({ holder, code }) => ({ id: holder.id, name: holder.name, code })),
+    dropped: transfer.lost.map(({ holder, code }) => ({ id: holder.id, name: holder.name, ...named(holder.id), code })),
     ...(record.error !== undefined && {
       error: {
         code: record.error,

@@ -2,6 +2,7 @@
 import type { TransferState } from '../../store/transfers.ts'
 import type { Transfer } from '../../transfer/transfer.ts'
 import type { UserDeps } from './deps.ts'
+import type { Called } from './faces.ts'
 import type { Notice, Notices } from './notices.ts'
 import { Pace } from './pace.ts'
 import { reasonOf } from './stopped.ts'
@@ -17,6 +18,7 @@ export interface TransferWatch {
 
 export interface TransferWatchDeps extends Pick<UserDeps, 'transfers' | 'news' | 'handOver' | 'stopping'> {
   readonly notices: Notices
+  readonly called: Called
 }
 
 /** What happens within this time is one change. */
@@ -67,10 +69,13 @@ export const createTransferWatch = (deps: TransferWatchDeps): TransferWatch => {
 export const rateOf = (transfers: readonly Transfer[]): number =>
   transfers.reduce((sum, { state, rate }) => (state === 'running' ? sum + rate.perSecond : sum), 0)
 
-const noticeOf = (deps: Pick<UserDeps, 'handOver'>, changed: readonly Transfer[]): readonly Notice[] => {
+const noticeOf = (
+  deps: Pick<TransferWatchDeps, 'handOver' | 'called'>,
+  changed: readonly Transfer[],
+): readonly Notice[] => {
   const done = changed.filter(({ state }) => state === 'done')
   const stopped = changed.filter(({ state, record }) => STOPPED.has(state) && record.error !== undefined)
-  return [...doneNotice(deps, done), ...stopped.map(stoppedNotice)]
+  return [...doneNotice(deps, done), ...stopped.map((transfer) => stoppedNotice(transfer, deps.called))]
 }
 
 const doneNotice = (deps: Pick<UserDeps, 'handOver'>, done: readonly Transfer[]): readonly Notice[] => {
@@ -84,8 +89,8 @@ const doneNotice = (deps: Pick<UserDeps, 'handOver'>, done: readonly Transfer[])
   return [{ name: shown(nameOf(first)), after: ` is here. ${said}.`, undo: open }]
 }
 
-const stoppedNotice = (transfer: Transfer): Notice => ({
+const stoppedNotice = (transfer: Transfer, called: Called): Notice => ({
   name: shown(transfer.record.name),
-  after: `: ${plain(reasonOf(transfer).cause)}`,
+  after: `: ${plain(reasonOf(transfer, called).cause)}`,
   alarm: true,
 })

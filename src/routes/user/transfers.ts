@@ -39,7 +39,7 @@ export const transferRoutes: FastifyPluginAsyncTypebox<Desk> = async (app, desk)
   const one = { params: TransferParams, response: { 200: One } }
   app.get('/transfers/:id', { schema: one }, async (request, reply) => {
     const transfer = transfers.get(request.params.id)
-    return wantsHtml(request) ? sendHtml(reply, await transferPage(desk, transfer)) : transferAnswer(transfer)
+    return wantsHtml(request) ? sendHtml(reply, await transferPage(desk, transfer)) : transferAnswer(desk, transfer)
   })
 
   const begin = { body: TransferBody, response: { 200: One, 202: One } }
@@ -49,7 +49,7 @@ export const transferRoutes: FastifyPluginAsyncTypebox<Desk> = async (app, desk)
     const [first = ''] = entry.names
     const name = entry.names.find((each) => each === body.name) ?? first
     const { transfer, isNew } = await transfers.add(entry, name)
-    if (!wantsHtml(request)) return reply.code(isNew ? 202 : 200).send(transferAnswer(transfer))
+    if (!wantsHtml(request)) return reply.code(isNew ? 202 : 200).send(transferAnswer(desk, transfer))
     await moment(desk, () => OVER.has(transfer.state))
     return await answerTransfer(desk, request, reply, { transfer })
   })
@@ -61,7 +61,9 @@ export const transferRoutes: FastifyPluginAsyncTypebox<Desk> = async (app, desk)
     transfer: Transfer,
     notice?: Notice,
   ): Promise<FastifyReply | TransferAnswer> =>
-    wantsHtml(request) ? await answerTransfer(desk, request, reply, { transfer, notice }) : transferAnswer(transfer)
+    wantsHtml(request)
+      ? await answerTransfer(desk, request, reply, { transfer, notice })
+      : transferAnswer(desk, transfer)
 
   app.post('/transfers/:id/pause', { schema: act }, async (request, reply) =>
     answer(request, reply, await transfers.pause(request.params.id)),

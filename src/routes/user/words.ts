@@ -36,12 +36,17 @@ export const since = (ms: number, now: number): string => {
   // Another computer's clock may be ahead of ours.
   if (age < JUST_NOW_MS) return 'just now'
   if (age < HOUR_MS) return `${countOf(Math.max(1, Math.round(age / MINUTE_MS)), 'minute')} ago`
-  const day = dayWords(ms, now)
-  return day === '' ? `at ${clock(ms)}` : day === 'yesterday' ? day : `on ${day}`
+  return when(ms, now)
 }
 
 /** "away since" + "10:12", "yesterday", "3 May", "3 May 2025". */
 export const pointInTime = (ms: number, now: number): string => dayWords(ms, now) || clock(ms)
+
+/** "you met it" + "at 10:12", "yesterday", "on 3 May". */
+export const when = (ms: number, now: number): string => {
+  const day = dayWords(ms, now)
+  return day === '' ? `at ${clock(ms)}` : day === 'yesterday' ? day : `on ${day}`
+}
 
 /** "8 seconds left", "2 minutes left"; never "0 seconds". */
 export const timeLeft = (ms: number): string => {

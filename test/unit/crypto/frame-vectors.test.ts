@@ -1,7 +1,7 @@
 /** One frame, sealed and opened by the functions that every stream uses, against what others have published and under every changed tag. */
 import * as nodeCrypto from 'node:crypto'
 import { expect, test, vi } from 'vitest'
-import { openFrame, sealFrame } from '../../../src/crypto/stream.ts'
+import { CIPHER_BYTES, openFrame, sealFrame } from '../../../src/crypto/stream.ts'
 import cavp from '../../vectors/aes-gcm-cavp.json' with { type: 'json' }
 import { bytes, codeOf, flipped, hex } from './given.ts'
 
@@ -63,6 +63,20 @@ test('a tag has 16 bytes because we ask for it: older Nodes take tags of 4 where
   const [, whole] = sealFrame(key, iv, new Uint8Array(0))
   expect(() => openFrame(key, iv, whole.subarray(0, 4))).toThrow()
 })
+
+test.each([-1, 0, 1, CIPHER_BYTES, 3 * CIPHER_BYTES])(
+  'a frame longer by %i than what is enciphered at once is the same one, in parts',
+  (more) => {
+    const [key, iv] = [new Uint8Array(32).fill(1), new Uint8Array(12).fill(2)]
+    const plaintext = Buffer.alloc(CIPHER_BYTES + more, 'abcdefghijk')
+    const sealed = sealFrame(key, iv, plaintext)
+    const cipher = nodeCrypto.createCipheriv('aes-256-gcm', key, iv, { authTagLength: 16 })
+    const atOnce = Buffer.concat([cipher.update(plaintext), cipher.final()])
+    expect(Buffer.concat(sealed.slice(0, -1)).equals(atOnce)).toBe(true)
+    expect(sealed.at(-1)).toEqual(cipher.getAuthTag())
+    expect(Math.max(...sealed.map(({ length }) => length))).toBeLessThanOrEqual(CIPHER_BYTES)
+  },
+)
 
 const withBit = (value: Uint8Array, bit: number): Uint8Array =>
   value.map((byte, at) => (at === bit >> 3 ? byte ^ (1 << (bit & 7)) : byte))

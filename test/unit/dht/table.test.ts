@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { toHex } from '../../../src/bytes.ts'
 import type { SharedFile } from '../../../src/dht/digest.ts'
-import { OwnRow } from '../../../src/dht/row.ts'
+import type { RoomLimits } from '../../../src/dht/room.ts'
+import { headOf, OwnRow } from '../../../src/dht/row.ts'
 import { PeerTable, type RowChange } from '../../../src/dht/table.ts'
-import { PeerMisbehaved } from '../../../src/errors.ts'
+import { PeerMisbehaved, TableFull } from '../../../src/errors.ts'
 import { News } from '../../../src/news.ts'
 
 const hex = (text: string): string => createHash('sha256').update(text).digest('hex')
@@ -18,7 +19,7 @@ const HERE = '127.0.0.1:5001'
 const rowOf = (epoch: number, id = ID): OwnRow =>
   new OwnRow({ id, name: 'Ben', epoch, sign: () => new Uint8Array(64).fill(id[0] ?? 0) })
 
-const setUp = () => {
+const setUp = (room?: RoomLimits) => {
   const changes: RowChange[] = []
   const news = new News()
   let told = 0
@@ -30,6 +31,7 @@ const setUp = () => {
     verify: (id, sig) => sig.every((byte) => byte === id[0]),
     onRow: (change) => changes.push(change),
     now: () => 42,
+    ...(room && { room }),
   })
   return { table, changes, told: () => told }
 }
@@ -168,4 +170,58 @@ test('a row kept on disk comes back as away, with its files', async () => {
   table.restore({ id: BEN, head, sig, files: mapOf('a'), addresses: new Map([[HERE, 40]]), lastSeenMs: 40 })
   expect(table.at(HERE)).toMatchObject({ name: 'Ben', alive: false, epoch: 1 })
   expect(changes[0]?.added.length).toBe(1)
+})
+
+/** All pages of a row, as a pull asks for them. */
+const pagesOf = (row: OwnRow, known?: { epoch: number; version: number }) => {
+  const version = headOf(row.page({}))?.version ?? 0
+  const pages = [row.page(known ? { epoch: known.epoch, since: known.version } : {})]
+  for (let last = pages[0]; last && last.upTo < version; last = pages.at(-1))
+    pages.push(row.page({ epoch: 1, since: last.upTo }))
+  return pages
+}
+
+test('all rows together have a limit: the large newcomer is refused, a small one and one that shrinks are not', async () => {
+  // Shared among 1,024 rows: two names each in any case.
+  const { table } = setUp({ names: 2048, bytes: 2 ** 30 })
+  const names = (count: number) => Array.from({ length: count }, (_, at) => `file ${at}`)
+  const pull = async (byte: number, row: OwnRow): Promise<boolean> => {
+    const id = toHex(new Uint8Array(32).fill(byte))
+    const known = table.get(id)
+    return await table.accept({ id, address: `127.0.0.1:${5000 + byte}`, pages: pagesOf(row, known) })
+  }
+  const rows = [1, 2, 3].map((byte) => rowOf(1, new Uint8Array(32).fill(byte)))
+  const [large, next, small] = rows
+  if (!large || !next || !small) throw new Error('three rows')
+  large.sync(mapOf(...names(2000)))
+  await pull(1, large)
+  next.sync(mapOf(...names(100)))
+  await expect(pull(2, next)).rejects.toThrow(TableFull)
+  expect(table.all()).toHaveLength(1)
+  small.sync(mapOf('a', 'b'))
+  expect(await pull(3, small)).toBe(true)
+  large.sync(mapOf(...names(2100)))
+  await expect(pull(1, large)).rejects.toThrow(TableFull)
+  expect(table.get(toHex(new Uint8Array(32).fill(1)))?.files.size).toBe(2000)
+  large.sync(mapOf(...names(1000)))
+  expect(await pull(1, large)).toBe(true)
+  expect(await pull(2, next)).toBe(true)
+  table.forget(toHex(new Uint8Array(32).fill(2)))
+  large.sync(mapOf(...names(2040)))
+  expect(await pull(1, large)).toBe(true)
+})
+
+test('long names count, also in a row with few of them', async () => {
+  const { table } = setUp({ names: 1e9, bytes: 1024 * 1000 })
+  const row = rowOf(1)
+  row.sync(
+    mapOf(
+      ...Array.from({ length: 900 }, (_, at) =>
+        String(at)
+          .padStart(500, 'x')
+          .replace(/(.{200})/g, '$1/'),
+      ),
+    ),
+  )
+  await expect(table.accept({ id: BEN, address: HERE, pages: pagesOf(row) })).rejects.toThrow(TableFull)
 })

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
+import { FREE, type Pace } from '../../../src/allowance.ts'
 import { Asker } from '../../../src/peer/ask.ts'
 import { ContentClient, type PieceSink } from '../../../src/peer/contents.ts'
 import { PATIENCE, type Patience } from '../../../src/peer/patience.ts'
@@ -121,7 +122,7 @@ export interface Asking {
   readonly get: (address: string, options?: { sink?: Partial<PieceSink>; signal?: AbortSignal }) => Promise<Got>
 }
 
-export const asking = (patience: Partial<Patience> = {}): Asking => {
+export const asking = (patience: Partial<Patience> = {}, pace: Pace = FREE): Asking => {
   const broken: string[] = []
   let dropped = 0
   const reach = new Reach((address) => broken.push(address))
@@ -133,7 +134,7 @@ export const asking = (patience: Partial<Patience> = {}): Asking => {
       dropped += 1
     },
   }
-  const client = new ContentClient(new Asker(reach, sessions, { ...PATIENCE, ...patience }))
+  const client = new ContentClient(new Asker(reach, sessions, { ...PATIENCE, ...patience }), () => pace)
   return {
     reach,
     broken,

@@ -193,7 +193,7 @@ test('a store of the first version is brought forward with everything in it', as
   for (const { name } of tables) {
     if (!['note', 'published', 'cache', 'peer', 'peer_file'].includes(String(name))) old.exec(`DROP TABLE ${name}`)
   }
-  old.exec('PRAGMA user_version = 1')
+  old.exec('ALTER TABLE published DROP COLUMN reach; PRAGMA user_version = 1')
   old.close()
 
   const state = await openState(join(store.folder, '.portmesh'))

@@ -89,9 +89,9 @@ export const arrivalOf = async (
         await sink.room()
         unit = sink.take()
       }
-      const part = content.subarray(first * sink.pieceBytes, (first + count) * sink.pieceBytes)
-      sink.fill(unit, 0, [part])
-      sink.commit(unit, first, part.length, from)
+      // Memory of its own: it is handed on to the thread.
+      const part = new Uint8Array(content.subarray(first * sink.pieceBytes, (first + count) * sink.pieceBytes))
+      sink.commit(unit, { first, parts: [part], from })
     },
     judged: async (count) => {
       await until(

@@ -30,6 +30,10 @@ export interface FileRow {
 export interface Holder {
   readonly id: string
   readonly name: string
+  /** The name under which pages show it. */
+  readonly called: string
+  /** What the person calls it. */
+  readonly petname: string | undefined
   readonly fileName: string
   readonly alive: boolean
   readonly lastSeenMs: number
@@ -39,13 +43,18 @@ export interface Holder {
 const DISCS = 3
 
 /** Everybody who has a content but this node; who is here comes first. */
-export const otherHolders = ({ table, self }: Pick<Desk, 'table' | 'self'>, entry: CatalogueEntry): readonly Holder[] =>
+export const otherHolders = (
+  { table, self, who }: Pick<Desk, 'table' | 'self' | 'who'>,
+  entry: CatalogueEntry,
+): readonly Holder[] =>
   entry.holders
     .flatMap(({ id, fileName }): Holder[] => {
       const peer = id === self.id ? undefined : table.get(id)
       if (!peer) return []
       const { name, alive, lastSeenMs } = peer
-      return [{ id, name, fileName, alive, lastSeenMs, address: table.addressOf(id) }]
+      const petname = who.acquaintances.petname(id)
+      const address = table.addressOf(id)
+      return [{ id, name, called: petname ?? name, petname, fileName, alive, lastSeenMs, address }]
     })
     .sort((a, b) => Number(b.alive) - Number(a.alive))
 
@@ -73,7 +82,7 @@ export const fileRow = (desk: Desk, entry: CatalogueEntry, now: number, sameName
     whos: whos.slice(0, DISCS),
     more: Math.max(0, whos.length - DISCS),
     said: listed(
-      [...(mine === undefined ? [] : ['this computer']), ...others.map((holder) => shown(holder.name))],
+      [...(mine === undefined ? [] : ['this computer']), ...others.map((holder) => shown(holder.called))],
       DISCS,
     ),
     action: progress?.action ?? actionOf(entry, { others, mine }),
@@ -133,13 +142,13 @@ const factOf = (
   if (!first.alive) return awayFact(others, now)
   const [name = '', otherName] = entry.names
   if (sameName)
-    return { tone: 'care', icon: 'alert', before: 'Another file with the same name, from ', name: shown(first.name) }
+    return { tone: 'care', icon: 'alert', before: 'Another file with the same name, from ', name: shown(first.called) }
   if (isProgram(name)) {
     return {
       tone: 'care',
       icon: 'alert',
       before: 'A program. Open it only if you trust ',
-      name: shown(first.name),
+      name: shown(first.called),
       after: '.',
     }
   }
@@ -153,7 +162,7 @@ const awayFact = (others: readonly Holder[], now: number): Fact => {
   const since = pointInTime(Math.max(...others.map(({ lastSeenMs }) => lastSeenMs)), now)
   const [first] = others
   return others.length === 1
-    ? { tone: 'away', icon: 'clock', name: shown(first?.name ?? ''), after: ` has it, away since ${since}` }
+    ? { tone: 'away', icon: 'clock', name: shown(first?.called ?? ''), after: ` has it, away since ${since}` }
     : { tone: 'away', icon: 'clock', before: `${others.length} computers have it, away since ${since}` }
 }
 
@@ -176,6 +185,6 @@ const actionOf = (
     ] as const,
   }
   if (first.alive) return { ...fetch, word: 'Fetch', said: `Fetch ${name}`, look: 'do', icon: 'down' }
-  const who = others.length === 1 ? shown(first.name) : 'one of them'
+  const who = others.length === 1 ? shown(first.called) : 'one of them'
   return { ...fetch, word: 'When back', said: `When back: fetch ${name} when ${who} is back`, look: '', icon: 'clock' }
 }

@@ -5,8 +5,10 @@ import { type LiveView, listHtml, type Snapshot } from '../live.ts'
 import { render } from '../render.ts'
 import { count, countOf } from '../words.ts'
 import { catalogueList, homeAddress, type Seen } from './catalogue-list.ts'
+import { reachPart } from './lan.ts'
 import { meshDrawing } from './mesh.ts'
 import { myRow } from './my-row.ts'
+import { allNotes, notesPart } from './notes.ts'
 import { address, shell } from './shell.ts'
 import { smallParts } from './transfer-card.ts'
 import { isMoving } from './transfer-words.ts'
@@ -68,8 +70,10 @@ export const homeView = (desk: Desk, query: CatalogueQuery): LiveView => {
       parts: [
         { target: '#counts', html: render('fragments/counts', { text: countsText(desk) }) },
         { target: '#q', html: render('fragments/find', findModel(desk, query)) },
+        notesPart(allNotes(desk, now)),
         { target: '#mesh', html: drawing() },
         { target: '#mine', html: mine.html },
+        reachPart(desk),
         ...smallParts(desk, now),
       ],
       list: catalogueList(desk, query, now, seen),
@@ -97,7 +101,9 @@ export const firstView = (desk: Desk): LiveView => {
     return {
       parts: [
         { target: '#folder', html: render('fragments/first-folder', { rows }) },
+        notesPart(allNotes(desk, now)),
         { target: '#mesh', html: render('fragments/mesh', meshDrawing(desk)) },
+        reachPart(desk),
       ],
       againMs: preparing ? PREPARING_MS : WORDS_AGE_MS,
       moving: preparing,

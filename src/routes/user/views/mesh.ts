@@ -45,6 +45,8 @@ export interface MeshDrawing {
   readonly seats: readonly Seat[]
   /** Nobody there yet: rings instead of seats. */
   readonly looking: boolean
+  /** What to do to see another one. */
+  readonly hint: string
 }
 
 interface Places {
@@ -99,7 +101,7 @@ export const createSeats = (known: () => Iterable<string>): (() => readonly (str
 }
 
 /** Draw everybody of the table, or those who are here and how many more there are. */
-export const meshDrawing = ({ self, table, faceOf, seats, transfers }: Desk): MeshDrawing => {
+export const meshDrawing = ({ self, table, faceOf, called, seats, transfers, network }: Desk): MeshDrawing => {
   const peers = table.all()
   const alive = peers.filter((peer) => peer.alive)
   const away = peers.length - alive.length
@@ -110,18 +112,21 @@ export const meshDrawing = ({ self, table, faceOf, seats, transfers }: Desk): Me
   return {
     heading: presence(table),
     link: peers.length > 0,
-    said: saidOf(alive, away, flows),
+    said: saidOf(alive, away, flows, called),
     width: WIDTH,
     height,
     x: WIDTH / 2,
     y: height / 2,
     hue: faceOf(self.id, self.name).hue,
     looking: peers.length === 0,
+    hint: network.status().on
+      ? 'Start portmesh on another computer of this network. It appears here by itself.'
+      : 'Start portmesh once more on this computer, or join your network. Others appear here by themselves.',
     seats: drawnOf(
       taken.map((id) => (id === undefined ? undefined : table.get(id))),
       places.degrees.length,
     )
-      .map((who, at) => (who === undefined ? undefined : seat(places, at, guest(who, faceOf, flows))))
+      .map((who, at) => (who === undefined ? undefined : seat(places, at, guest(who, { faceOf, called }, flows))))
       .filter((place) => place !== undefined),
   }
 }
@@ -136,12 +141,12 @@ const drawnOf = (peers: readonly (Peer | undefined)[], places: number): readonly
   return [...drawn, { more: present.length - drawn.length }]
 }
 
-const guest = (who: Drawn, faceOf: Desk['faceOf'], flows: ReadonlyMap<string, number>) =>
+const guest = (who: Drawn, { faceOf, called }: Pick<Desk, 'faceOf' | 'called'>, flows: ReadonlyMap<string, number>) =>
   'more' in who
     ? { hue: undefined, letters: `+${count(who.more)}`, name: 'more', away: false, rate: undefined }
     : {
         ...faceOf(who.id, who.name),
-        name: shown(who.name),
+        name: shown(called(who)),
         away: !who.alive,
         rate: who.alive ? flows.get(who.id) : undefined,
       }
@@ -193,12 +198,17 @@ export const presence = (table: Desk['table']): string => {
   return away === 0 ? here : `${here}, ${count(away)} away`
 }
 
-const saidOf = (alive: readonly Peer[], away: number, flows: ReadonlyMap<string, number>): string => {
-  const names = alive.map(({ name }) => shown(name))
+const saidOf = (
+  alive: readonly Peer[],
+  away: number,
+  flows: ReadonlyMap<string, number>,
+  called: Desk['called'],
+): string => {
+  const names = alive.map((peer) => shown(called(peer)))
   const here = names.length === 0 ? 'only this computer so far' : `you with ${listed(names, 5)}`
-  const sending = alive.flatMap(({ id, name }) => {
-    const rate = flows.get(id)
-    return rate === undefined ? [] : [` ${shown(name)} sends you ${rateWords(rate)}.`]
+  const sending = alive.flatMap((peer) => {
+    const rate = flows.get(peer.id)
+    return rate === undefined ? [] : [` ${shown(called(peer))} sends you ${rateWords(rate)}.`]
   })
   return `Drawing of the mesh: ${here}${away === 0 ? '' : `, ${countOf(away, 'computer')} away`}.${sending.join('')}`
 }

@@ -1,11 +1,13 @@
 /** My files: what lies in the folder of this computer, published or not. */
 import type { MyFilesQuery } from '../../../api/files.ts'
 import { DEFAULT_PAGE_SIZE } from '../../../api/paging.ts'
+import { shortFingerprint } from '../../../trust/acquaintances.ts'
 import type { Desk } from '../desk.ts'
 import type { Listing, MyFile } from '../folder.ts'
 import { type LiveList, type LiveView, listHtml, type Row } from '../live.ts'
 import { type Part, render } from '../render.ts'
 import { count, countOf } from '../words.ts'
+import { reachPart } from './lan.ts'
 import { type MyRow, myRow } from './my-row.ts'
 import { pager } from './pager.ts'
 import { address, shell } from './shell.ts'
@@ -46,6 +48,7 @@ export const myFilesPage = async (desk: Desk, query: MyFilesQuery): Promise<stri
       kinds: render('fragments/kinds', showModel(query)),
       list: list && listHtml(list),
       folder: desk.self.home,
+      fingerprint: shortFingerprint(desk.self.id),
     }),
   })
 }
@@ -68,6 +71,7 @@ export const myFilesView = (desk: Desk, query: MyFilesQuery): LiveView => {
     return {
       parts: [
         { target: '#counts', html: render('fragments/counts', { text: countsText(listing) }) },
+        reachPart(desk),
         {
           target: '#q',
           html: render('fragments/find', {
@@ -146,6 +150,7 @@ const goneRow = (row: MyRow): MyRow => ({
   percent: undefined,
   fact: { before: 'Not in your folder any more' },
   action: undefined,
+  reach: undefined,
 })
 
 const countsText = ({ files }: Listing): string => {

@@ -17,6 +17,8 @@ export interface MyRow {
   readonly percent: number | undefined
   readonly state: MyFile['state'] | 'gone'
   readonly action: Action | undefined
+  /** Who sees it, to be changed by a click; only where there is somebody else to see it. */
+  readonly reach: Action | undefined
 }
 
 /** The file every new folder begins with. */
@@ -33,7 +35,24 @@ export const myRow = (desk: Desk, file: MyFile, now: number): MyRow => ({
   percent: percentOf(file),
   state: file.state,
   action: actionOf(file),
+  reach: reachOf(desk, file),
 })
+
+/** Beside the word Published: the other choice. */
+const reachOf = ({ network }: Desk, { name, state, file }: MyFile): Action | undefined => {
+  if (state !== 'published' || !file || !network.status().on) return undefined
+  const isOnNetwork = file.reach === 'network'
+  const word = isOnNetwork ? 'Keep it here' : 'Show it'
+  const meant = isOnNetwork ? 'Keep on this computer' : 'Show to this network'
+  return {
+    method: 'post',
+    href: fileAddress(name, 'reach'),
+    word,
+    said: `${word}: ${meant} ${shown(name)}`,
+    look: 'bare',
+    fields: [['reach', isOnNetwork ? 'computer' : 'network']],
+  }
+}
 
 const factOf = (desk: Desk, file: MyFile, now: number): Fact => {
   switch (file.state) {
@@ -49,8 +68,13 @@ const factOf = (desk: Desk, file: MyFile, now: number): Fact => {
           : 'Changed on disk, so nobody can fetch it now',
       )
     case 'published':
-      return { tone: 'ok', icon: 'check', strong: 'Published', ...alsoOn(desk, file) }
+      return { tone: 'ok', icon: 'check', strong: 'Published', ...seenWords(desk, file), ...alsoOn(desk, file) }
   }
+}
+
+const seenWords = ({ network }: Desk, { file }: MyFile): Fact => {
+  if (!network.status().on) return {}
+  return { before: file?.reach === 'network' ? 'on this network' : 'on this computer only' }
 }
 
 const careFact = (before: string): Fact => ({ tone: 'care', icon: 'alert', before })
@@ -80,7 +104,7 @@ const alsoOn = (desk: Desk, { file }: MyFile): Fact => {
   if (others.length === 0) return {}
   const [first] = others
   return others.length === 1
-    ? { before: 'also on ', name: shown(first?.name ?? '') }
+    ? { before: 'also on ', name: shown(first?.called ?? '') }
     : {
         before: `also on ${listed(
           others.map(({ name }) => shown(name)),

@@ -2,13 +2,16 @@
 import { DEFAULT_PAGE_SIZE } from '../../../api/paging.ts'
 import type { SharedFile } from '../../../dht/digest.ts'
 import type { Peer } from '../../../dht/table.ts'
+import { shortFingerprint } from '../../../trust/acquaintances.ts'
 import type { Desk } from '../desk.ts'
 import { type LiveList, type LiveView, listHtml, type Row } from '../live.ts'
+import { addressOf, calledOf, otherOf } from '../others.ts'
 import { type Part, render } from '../render.ts'
 import { sharedBy } from '../shared.ts'
-import { count, countOf, pointInTime, shown, sizeWords } from '../words.ts'
+import { count, countOf, pointInTime, shown, sizeWords, type Words, when } from '../words.ts'
 import { fileRow } from './file-row.ts'
 import { visitOf } from './nodes.ts'
+import { blockAction, forgetAction, notesOf, notesPart } from './notes.ts'
 import { pager } from './pager.ts'
 import { keyOf } from './parts.ts'
 import { address, shell } from './shell.ts'
@@ -20,8 +23,6 @@ export interface NodeQuery {
 }
 
 const WORDS_AGE_MS = 60_000
-/** Hex digits of a key that a person compares, in groups of four. */
-const FINGERPRINT_DIGITS = 16
 
 export const nodeAddress = (id: string, { q, page }: NodeQuery): string => address(`/nodes/${id}`, { q, page })
 
@@ -32,7 +33,7 @@ export const nodePage = async (desk: Desk, peer: Peer, query: NodeQuery): Promis
   const { parts, list } = await nodeView(desk, peer, query)()
   const html = Object.fromEntries(parts.map((part) => [part.target.slice(1), part.html]))
   return render('page', {
-    shell: shell(desk, { title: shown(peer.name), page: 'nodes', live: liveAddress(peer.id, query) }),
+    shell: shell(desk, { title: shown(desk.called(peer)), page: 'nodes', live: liveAddress(peer.id, query) }),
     main: render('node', { ...html, href: `/nodes/${peer.id}`, list: list && listHtml(list) }),
   })
 }
@@ -48,10 +49,10 @@ export const nodeView = (desk: Desk, met: Peer, query: NodeQuery): LiveView => {
   return async () => {
     await desk.here.look()
     const now = Date.now()
-    const peer = desk.table.get(met.id)
+    const peer = otherOf(desk, met.id)
     return {
       parts: [
-        { target: '#node', html: render('fragments/node-top', topModel(desk, peer ?? met, now, peer !== undefined)) },
+        ...nodeParts(desk, peer ?? met, now),
         {
           target: '#q',
           html: render('fragments/find', {
@@ -59,7 +60,6 @@ export const nodeView = (desk: Desk, met: Peer, query: NodeQuery): LiveView => {
             placeholder: `Search ${countOf(peer?.files.size ?? 0, 'file')}`,
           }),
         },
-        { target: '#about', html: render('fragments/node-about', aboutModel(peer ?? met, now)) },
       ],
       list: fileList(desk, peer ?? { ...met, files: new Map() }, query, now),
       againMs: WORDS_AGE_MS,
@@ -67,24 +67,72 @@ export const nodeView = (desk: Desk, met: Peer, query: NodeQuery): LiveView => {
   }
 }
 
-const topModel = ({ faceOf, table }: Desk, peer: Peer, now: number, known: boolean) => ({
-  face: faceOf(peer.id, peer.name),
-  name: shown(peer.name),
-  here: known && peer.alive,
-  state: !known
-    ? 'Not in the table any more'
-    : peer.alive
-      ? 'Here now'
-      : `Away since ${pointInTime(peer.lastSeenMs, now)}`,
-  has: peer.files.size === 0 ? 'nothing published' : `${countOf(peer.files.size, 'file')}, ${sizeWords(peer.size)}`,
-  visit: known ? visitOf(peer, table.addressOf(peer.id) ?? '') : undefined,
-})
+/** Who it is: its name, what has to be known of it, what the person can say of it. */
+export const nodeParts = (desk: Desk, peer: Peer, now: number): readonly Part[] => [
+  { target: '#node', html: render('fragments/node-top', topModel(desk, peer, now)) },
+  notesPart(notesOf(desk, peer.id, now)),
+  { target: '#known', html: render('fragments/node-known', knownModel(desk, peer)) },
+  { target: '#about', html: render('fragments/node-about', aboutModel(desk, peer, now)) },
+]
 
-const aboutModel = ({ id, addresses, alive, lastSeenMs }: Peer, now: number) => ({
-  fingerprint: id.slice(0, FINGERPRINT_DIGITS).replace(/(.{4})(?=.)/g, '$1 '),
-  addresses: [...addresses.keys()].reverse(),
-  seen: alive ? 'now' : pointInTime(lastSeenMs, now),
-})
+const topModel = ({ faceOf, called, table, who }: Desk, peer: Peer, now: number) => {
+  const { id, name, alive, files, size, lastSeenMs } = peer
+  const known = table.get(id) !== undefined
+  const blocked = who.acquaintances.isBlocked(id)
+  const away = known ? `Away since ${pointInTime(lastSeenMs, now)}` : 'Not in the table any more'
+  return {
+    face: faceOf(id, name),
+    name: shown(called(peer)),
+    here: known && alive,
+    blocked,
+    state: blocked ? 'Blocked' : known && alive ? 'Here now' : away,
+    has: blocked ? '' : files.size === 0 ? 'nothing published' : `${countOf(files.size, 'file')}, ${sizeWords(size)}`,
+    visit: known ? visitOf(peer, addressOf(peer)) : undefined,
+  }
+}
+
+const knownModel = (desk: Desk, { id, name, alive }: Peer) => {
+  const { acquaintances } = desk.who
+  const blocked = acquaintances.isBlocked(id)
+  // While a warning is there it has the button.
+  const warned = acquaintances.warningOf(id)?.kind === 'pretends'
+  const isKnown = acquaintances.get(id) !== undefined
+  return {
+    href: `/nodes/${id}`,
+    name: shown(name),
+    petname: acquaintances.petname(id) ?? '',
+    actions: [
+      ...(isKnown && !blocked && !warned ? [blockAction(desk, id)] : []),
+      ...(isKnown && !blocked && !alive ? [forgetAction(desk, id)] : []),
+    ],
+  }
+}
+
+const aboutModel = ({ who, called }: Desk, peer: Peer, now: number) => {
+  const { id, name, addresses, alive, lastSeenMs } = peer
+  const known = who.acquaintances.get(id)
+  return {
+    fingerprint: shortFingerprint(id),
+    itself: called(peer) === name ? undefined : shown(name),
+    addresses: [...addresses.keys()].reverse(),
+    met: pointInTime(known?.metMs ?? lastSeenMs, now),
+    seen: alive ? 'now' : pointInTime(lastSeenMs, now),
+    same: sameName(who, id, now),
+  }
+}
+
+/** Two computers may well be called the same: said, and no alarm. */
+const sameName = ({ acquaintances }: Desk['who'], id: string, now: number): Words | undefined => {
+  const warning = acquaintances.warningOf(id)
+  if (warning?.kind !== 'same name') return undefined
+  const { other } = warning
+  return [
+    'Another computer that you met ',
+    `${when(other.metMs, now)} looks the same by name: `,
+    { name: shown(calledOf(other)) },
+    `, ${shortFingerprint(other.id)}. Give one of them a name of yours to tell them apart.`,
+  ]
+}
 
 const fileList = (desk: Desk, peer: Peer, query: NodeQuery, now: number): LiveList => {
   const { q = '', page = 1, size = DEFAULT_PAGE_SIZE } = query
@@ -100,7 +148,7 @@ const fileList = (desk: Desk, peer: Peer, query: NodeQuery, now: number): LiveLi
     text: found.length === 0 ? '' : q === '' ? 'Newest first' : `${countOf(found.length, 'file')} found`,
     fresh: nodeAddress(peer.id, query),
     noun: 'file',
-    empty: found.length === 0 ? emptyModel(peer, q, all) : undefined,
+    empty: found.length === 0 ? emptyModel(desk, peer, q, all) : undefined,
     pager: pager({ page, size, total: found.length }, (other) => nodeAddress(peer.id, { ...query, page: other })),
   }
   return {
@@ -123,8 +171,10 @@ const rowOf = (desk: Desk, file: SharedFile, { now, ids }: { now: number; ids: S
   return { id, html: render('fragments/file-row', { ...row, id }) }
 }
 
-const emptyModel = (peer: Peer, q: string, all: string) =>
-  q === ''
+const emptyModel = ({ who }: Desk, peer: Peer, q: string, all: string) => {
+  if (who.acquaintances.isBlocked(peer.id))
+    return { before: 'Nothing of it is shown', text: 'What it publishes comes back when you unblock it.' }
+  return q === ''
     ? { before: 'Nothing is published there right now', text: 'What this computer publishes appears here by itself.' }
     : {
         before: 'Nothing fits “',
@@ -133,3 +183,4 @@ const emptyModel = (peer: Peer, q: string, all: string) =>
         text: `${count(peer.files.size)} ${peer.files.size === 1 ? 'file is' : 'files are'} published there.`,
         all,
       }
+}

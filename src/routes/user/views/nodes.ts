@@ -1,13 +1,18 @@
 /** Nodes: every computer of the table, and this one. */
 import { DEFAULT_PAGE_SIZE } from '../../../api/paging.ts'
 import type { Peer } from '../../../dht/table.ts'
+import { shortFingerprint } from '../../../trust/acquaintances.ts'
 import type { Desk } from '../desk.ts'
 import type { Face } from '../faces.ts'
 import { type LiveList, type LiveView, listHtml, type Row } from '../live.ts'
+import { addressOf, calledOf, otherOf, others } from '../others.ts'
 import { type Part, render } from '../render.ts'
-import { countOf, pointInTime, shown, sizeWords } from '../words.ts'
+import { countOf, pointInTime, shown, sizeWords, when } from '../words.ts'
+import { reachPart } from './lan.ts'
 import { meshDrawing, presence } from './mesh.ts'
+import { lieWords, unblockAction } from './notes.ts'
 import { pager } from './pager.ts'
+import type { Action, Fact } from './parts.ts'
 import { address, shell } from './shell.ts'
 
 interface NodeRow {
@@ -18,12 +23,14 @@ interface NodeRow {
   readonly name: string
   /** Where its name leads; undefined when it leads nowhere. */
   readonly href: string | undefined
-  readonly fact: string
+  readonly fact: Fact
   readonly address: string
+  readonly fingerprint: string
   readonly away: boolean
   readonly gone: boolean
   /** Its own page, where this browser can open it: on this very computer. */
   readonly visit: string | undefined
+  readonly action: Action | undefined
 }
 
 const WORDS_AGE_MS = 60_000
@@ -59,6 +66,7 @@ export const nodesView = (desk: Desk, page: number): LiveView => {
       parts: [
         { target: '#counts', html: render('fragments/counts', { text: presence(desk.table) }) },
         { target: '#mesh', html: render('fragments/mesh', drawing) },
+        reachPart(desk),
       ],
       list: nodeList(desk, { page, seen, now: Date.now() }),
       againMs: WORDS_AGE_MS,
@@ -70,7 +78,8 @@ const nodeList = (
   desk: Desk,
   { page, seen, now }: { page: number; seen: Map<string, NodeRow>; now: number },
 ): LiveList => {
-  const peers = desk.table.all().toSorted((a, b) => collator.compare(a.name, b.name) || (a.id < b.id ? -1 : 1))
+  const { called } = desk
+  const peers = others(desk).toSorted((a, b) => collator.compare(called(a), called(b)) || (a.id < b.id ? -1 : 1))
   const from = (page - 1) * DEFAULT_PAGE_SIZE
   const rows = [
     ...(page === 1 ? [selfRow(desk)] : []),
@@ -80,7 +89,7 @@ const nodeList = (
   const late = [...seen.values()]
     .filter(({ id }) => !inList.has(id))
     .map((row) => {
-      const still = row.peer === undefined ? undefined : desk.table.get(row.peer)
+      const still = row.peer === undefined ? undefined : otherOf(desk, row.peer)
       return still ? peerRow(desk, still, now) : goneRow(row)
     })
   seen.clear()
@@ -107,29 +116,61 @@ const selfRow = ({ self, faceOf, published }: Desk): NodeRow => ({
   face: faceOf(self.id, self.name),
   name: shown(self.name),
   href: '/myfiles',
-  fact: `This computer, ${countOf(published.files().size, 'file')} published`,
+  fact: { before: `This computer, ${countOf(published.files().size, 'file')} published` },
   address: self.address,
+  fingerprint: shortFingerprint(self.id),
   away: false,
   gone: false,
   visit: undefined,
+  action: undefined,
 })
 
-const peerRow = ({ faceOf, table }: Desk, peer: Peer, now: number): NodeRow => {
-  const { id, name, alive, files, size, lastSeenMs } = peer
-  const address = table.addressOf(id) ?? ''
-  const has = files.size === 0 ? 'nothing published' : `${countOf(files.size, 'file')}, ${sizeWords(size)}`
+export const nodeRowId = (id: string): string => `n-${id.slice(0, 12)}`
+
+export const nodeRowPart = (desk: Desk, peer: Peer): Part => {
+  const { id, html } = htmlOf(peerRow(desk, peer, Date.now()))
+  return { target: `#${id}`, html }
+}
+
+const peerRow = (desk: Desk, peer: Peer, now: number): NodeRow => {
+  const { faceOf, called, who } = desk
+  const { id, name, alive } = peer
+  const address = addressOf(peer)
+  const blocked = who.acquaintances.isBlocked(id)
   return {
-    id: `n-${id.slice(0, 12)}`,
+    id: nodeRowId(id),
     peer: id,
     face: faceOf(id, name),
-    name: shown(name),
+    name: shown(called(peer)),
     href: `/nodes/${id}`,
-    fact: alive ? `Here now, ${has}` : `Away since ${pointInTime(lastSeenMs, now)}, ${has}`,
+    fact: factOf(desk, peer, now),
     address,
+    fingerprint: shortFingerprint(id),
     away: !alive,
     gone: false,
     visit: visitOf(peer, address),
+    action: blocked ? unblockAction(desk, id) : undefined,
   }
+}
+
+/** The gravest thing that can be said of it; else whether it is here, and what it has. */
+const factOf = ({ who, table }: Desk, { id, alive, files, size, lastSeenMs }: Peer, now: number): Fact => {
+  const { acquaintances, doubles } = who
+  const known = acquaintances.get(id)
+  if (known?.blockedMs !== undefined) return { tone: 'no', icon: 'close', before: 'Blocked, gets nothing of yours' }
+  const warning = acquaintances.warningOf(id)
+  if (warning?.kind === 'pretends') {
+    const name = shown(calledOf(warning.other))
+    return { tone: 'no', icon: 'alert', before: 'Not the ', name, after: ' you know' }
+  }
+  if (doubles.of(id)) return { tone: 'care', icon: 'alert', before: 'Two computers have its key' }
+  if (known?.lied) {
+    const { atMs, code } = known.lied
+    return { tone: 'care', icon: 'alert', before: `It ${lieWords(code)}, ${when(atMs, now)}` }
+  }
+  const has = files.size === 0 ? 'nothing published' : `${countOf(files.size, 'file')}, ${sizeWords(size)}`
+  if (!table.get(id)) return { before: 'Not in the table any more' }
+  return { before: alive ? `Here now, ${has}` : `Away since ${pointInTime(lastSeenMs, now)}, ${has}` }
 }
 
 /** The page of another node, which only a browser on the very same computer can open. */
@@ -138,9 +179,10 @@ export const visitOf = ({ alive }: Peer, address: string): string | undefined =>
 
 const goneRow = (row: NodeRow): NodeRow => ({
   ...row,
-  fact: 'Not in the table any more',
+  fact: { before: 'Not in the table any more' },
   href: undefined,
   away: true,
   gone: true,
   visit: undefined,
+  action: undefined,
 })

@@ -50,7 +50,7 @@ export const keyOf = (name: string): string => {
 }
 
 /** The address of something one does with a file of this computer. */
-export const fileAddress = (name: string, action: 'upload' | 'clear'): string =>
+export const fileAddress = (name: string, action: 'upload' | 'clear' | 'reach'): string =>
   `/myfiles/${encodeURIComponent(name.toWellFormed())}/${action}`
 
 /** Where a list is cut. */

@@ -1,7 +1,8 @@
 /** How fast files come in: now, and over the last minute as a small chart. */
+import { formatLimit, type Limits } from '../../../rate-words.ts'
 import type { Desk } from '../desk.ts'
 import { rateOf } from '../transfer-watch.ts'
-import { rateWords } from '../words.ts'
+import { listed, rateWords } from '../words.ts'
 
 const WIDTH = 320
 /** Of the chart between its zero line and its top. */
@@ -10,7 +11,7 @@ const BOTTOM = 100
 /** The least that the top stands for. */
 const LEAST_TOP = 1_000_000
 
-export const ratesModel = ({ transfers, watch }: Desk) => {
+export const ratesModel = ({ transfers, watch, traffic }: Desk) => {
   const now = rateOf(transfers.all())
   const rates = watch.lastMinute()
   const top = roundTop(Math.max(LEAST_TOP, ...rates))
@@ -23,7 +24,29 @@ export const ratesModel = ({ transfers, watch }: Desk) => {
     area: `0,${BOTTOM} ${points} ${WIDTH},${BOTTOM}`,
     top: rateWords(top),
     said: saidOf(rates),
+    limits: limitWords(traffic.limits),
   }
+}
+
+/** What the person may change on the page. */
+export const limitsModel = ({ traffic: { limits } }: Desk) => ({
+  fields: [
+    { name: 'up', label: 'To others', value: limits.up === 0 ? '' : formatLimit(limits.up) },
+    { name: 'down', label: 'To you', value: limits.down === 0 ? '' : formatLimit(limits.down) },
+  ],
+})
+
+/** "At most 500 kB/s to others, 100 kB/s to each, and 2 MB/s to you."; empty without a limit. */
+export const limitWords = ({ up, upPeer, down, downPeer }: Limits): string => {
+  const side = (all: number, each: number, inAll: string, toEach: string): readonly string[] => [
+    ...(all > 0 ? [`${rateWords(all)} ${inAll}`] : []),
+    ...(each > 0 ? [`${rateWords(each)} ${toEach}`] : []),
+  ]
+  const parts = [
+    ...side(up, upPeer, 'to other computers', 'to each of them'),
+    ...side(down, downPeer, 'to you', 'to you from each computer'),
+  ]
+  return parts.length === 0 ? '' : `At most ${listed(parts, parts.length)}.`
 }
 
 const yOf = (rate: number, top: number): number => BOTTOM - ((BOTTOM - TOP) * rate) / top

@@ -84,7 +84,7 @@ export const transferRow = (desk: Desk, transfer: Transfer, now: number): Transf
     remarks: [
       ...remarksOf(desk, transfer, situation, now),
       ...legendOf(desk, transfer),
-      ...dropsOf(transfer, situation),
+      ...dropsOf(desk, transfer, situation),
     ],
     actions: actionsOf(desk, transfer, situation),
     question: questionOf(desk, transfer, situation),
@@ -119,7 +119,7 @@ const remarksOf = (desk: Desk, transfer: Transfer, situation: Situation, now: nu
       return [{ tone: alarm ? 'no' : 'care', icon: alarm ? 'alert' : 'clock', words: cause }, { words: next }]
     }
     case 'stopped': {
-      const { cause, next } = reasonOf(transfer)
+      const { cause, next } = reasonOf(transfer, desk.called)
       return [{ tone: 'no', icon: 'alert', words: cause }, { words: next }]
     }
     case 'cancelled':
@@ -142,7 +142,7 @@ const endWords = ({ record }: Transfer, now: number): string => {
 }
 
 /** Who gives, or gave, what: the colours of the bar in words. */
-const legendOf = ({ faceOf }: Desk, transfer: Transfer): readonly Remark[] => {
+const legendOf = ({ faceOf, called }: Desk, transfer: Transfer): readonly Remark[] => {
   if (transfer.state === 'cancelled') return []
   const { givers, foundBytes } = sharesOf(transfer)
   const runs = transfer.state === 'running'
@@ -150,17 +150,17 @@ const legendOf = ({ faceOf }: Desk, transfer: Transfer): readonly Remark[] => {
     .filter(({ bytes, rate }) => bytes > 0 || rate >= RESTING)
     .map(({ id, name, bytes, rate }): Remark => {
       const does = !runs ? sizeWords(bytes) : rate < RESTING ? 'resting' : rateWords(rate)
-      return { who: faceOf(id, name).hue, words: [{ name: shown(name) }, ` ${does}`] }
+      return { who: faceOf(id, name).hue, words: [{ name: shown(called({ id, name })) }, ` ${does}`] }
     })
   if (foundBytes === 0 || transfer.content.size === 0) return shares
   return [...shares, { who: 'found', words: [`${sizeWords(foundBytes)} found in your folder`] }]
 }
 
 /** Of holders that are not asked any more, when that is not said already. */
-const dropsOf = (transfer: Transfer, situation: Situation): readonly Remark[] => {
+const dropsOf = ({ called }: Desk, transfer: Transfer, situation: Situation): readonly Remark[] => {
   if (situation === 'stopped' || situation === 'waiting') return []
   return transfer.lost.flatMap((lost): Remark[] => {
-    const words = dropWords(lost)
+    const words = dropWords(lost, called)
     return words ? [{ tone: 'care', icon: 'alert', words }] : []
   })
 }

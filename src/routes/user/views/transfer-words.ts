@@ -60,16 +60,16 @@ export const paceWords = ({ rate, etaSeconds }: Transfer): string =>
 
 /** For whom a transfer waits, and what will be when one of them is there. */
 export const waitingFor = (
-  { catalogue, table, self }: Desk,
+  { catalogue, table, self, called }: Desk,
   transfer: Transfer,
 ): Reason & { readonly alarm: boolean } => {
   const { content, done, record } = transfer
   const gaveUp = new Set(transfer.lost.filter(({ code }) => code === 'PM_FILE_CHANGED').map(({ holder }) => holder.id))
   const names = (catalogue.of(content)?.holders ?? []).flatMap(({ id }) => {
     const peer = id === self.id || gaveUp.has(id) ? undefined : table.get(id)
-    return peer ? [shown(peer.name)] : []
+    return peer ? [shown(called(peer))] : []
   })
-  const changed = changedCopy(transfer)
+  const changed = changedCopy(transfer, called)
   if (names.length === 0 && changed) return { ...changed, alarm: true }
   const safe = done > 0 ? `${percentOf(done, record.size)} % is here and safe. It goes on` : 'It starts'
   if (names.length === 0) {
@@ -117,7 +117,7 @@ export const progressOf = (desk: Desk, transfer: Transfer | undefined): Progress
       return { fact, action, weave }
     }
     case 'stopped': {
-      const { cause } = reasonOf(transfer)
+      const { cause } = reasonOf(transfer, desk.called)
       return { fact: { tone: 'no', icon: 'alert', said: cause }, action: retryAction(transfer), weave: undefined }
     }
     case 'done':

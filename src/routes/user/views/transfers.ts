@@ -7,7 +7,7 @@ import { sharesOf } from '../shares.ts'
 import { dropWords } from '../stopped.ts'
 import { count, pointInTime, rateWords, shown, sizeWords } from '../words.ts'
 import { meshDrawing } from './mesh.ts'
-import { ratesModel } from './rates.ts'
+import { limitsModel, ratesModel } from './rates.ts'
 import { address, shell } from './shell.ts'
 import { countWords, isDoneToday } from './transfer-card.ts'
 import { transferRow } from './transfer-row.ts'
@@ -29,7 +29,11 @@ export const transfersPage = async (desk: Desk): Promise<string> => {
   const html = Object.fromEntries(parts.map((part) => [part.target.slice(1), part.html]))
   return render('page', {
     shell: shell(desk, { title: 'Transfers', page: 'transfers', live: LIVE_ADDRESS, refresh: true }),
-    main: render('transfers', { ...html, list: list && listHtml(list) }),
+    main: render('transfers', {
+      ...html,
+      list: list && listHtml(list),
+      limits: render('fragments/limits', limitsModel(desk)),
+    }),
   })
 }
 
@@ -144,12 +148,12 @@ export const transferView = (desk: Desk, transfer: Transfer): LiveView => {
   }
 }
 
-const giversModel = ({ faceOf, table }: Desk, transfer: Transfer) => {
+const giversModel = ({ faceOf, called, table }: Desk, transfer: Transfer) => {
   const { givers, foundBytes } = sharesOf(transfer)
   return {
     givers: givers.map(({ id, name, bytes, rate }) => ({
       face: faceOf(id, name),
-      name: shown(name),
+      name: shown(called({ id, name })),
       href: table.get(id) ? `/nodes/${id}` : undefined,
       bytes: sizeWords(bytes),
       rate: rate >= 1 ? rateWords(rate) : '',
@@ -157,7 +161,7 @@ const giversModel = ({ faceOf, table }: Desk, transfer: Transfer) => {
     over: transfer.state === 'done',
     found: foundBytes > 0 ? sizeWords(foundBytes) : '',
     drops: transfer.lost.flatMap((lost) => {
-      const words = dropWords(lost)
+      const words = dropWords(lost, called)
       return words ? [words] : []
     }),
   }

@@ -1,6 +1,7 @@
 /**
- * Loaded into a node before the program, in a lab alone: there it answers on every address of its namespace, which nobody outside
- * reaches, and on a socket file besides, by which the benchmark outside speaks with it.
+ * Loaded into a node before the program, in a lab alone: the node answers on a socket file besides, by which whoever is outside of
+ * its namespace reaches the person's routes. With LAB_EVERYWHERE it answers on every address of its namespace, too, which nobody
+ * outside reaches.
  */
 import { createServer, type ListenOptions, Server } from 'node:net'
 import { isMainThread } from 'node:worker_threads'
@@ -8,7 +9,8 @@ import { isMainThread } from 'node:worker_threads'
 const LOOPBACK = '127.0.0.1'
 const EVERYWHERE = '0.0.0.0'
 
-const socketFile = process.env.BENCH_SOCKET
+const socketFile = process.env.LAB_SOCKET
+const host = process.env.LAB_EVERYWHERE === undefined ? LOOPBACK : EVERYWHERE
 
 if (isMainThread && socketFile !== undefined) {
   const { listen } = Server.prototype
@@ -21,7 +23,7 @@ if (isMainThread && socketFile !== undefined) {
         Reflect.apply(listen, door, [{ path: socketFile }])
         door.unref()
       })
-      return Reflect.apply(listen, this, [{ ...options, host: EVERYWHERE }, ...rest])
+      return Reflect.apply(listen, this, [{ ...options, host }, ...rest])
     },
   })
 }
