@@ -83,12 +83,17 @@ export const sharingOf = (deps: SharingDeps): Sharing => {
 const onNetwork = (address: string | undefined): string | undefined =>
   address !== undefined && isForOthers(address) ? address : undefined
 
-/** What is fetched is handed on to the network where it came from there: what only this computer shows stays on it. */
+/**
+ * What is fetched is handed on to the network where it came from there: what only this computer shows stays on it. That somebody says
+ * to publish it opens nothing but a stream of news, as long as nothing of it is here: who knows a root could say so.
+ */
 const relaysIn =
   ({ catalogue, table }: SharingDeps, transfers: Transfers): Holdings =>
   (root) => {
+    const isThere = ({ id }: { readonly id: string }): boolean => onNetwork(table.addressOf(id)) !== undefined
+    const givers = transfers.all().flatMap(({ content, weave }) => (content.root === root ? weave.givers : []))
     const holders = catalogue.find(root).flatMap((entry) => (entry.root === root ? entry.holders : []))
-    return holders.some(({ id }) => onNetwork(table.addressOf(id)) !== undefined) ? transfers.holdings(root) : undefined
+    return (givers.length > 0 ? givers : holders).some(isThere) ? transfers.holdings(root) : undefined
   }
 
 const holderIn =

@@ -117,6 +117,15 @@ test('what is fetched from a node of this computer is not handed on to the netwo
   expect((await given(session, content.root)).statuses).toEqual(NOTHING)
 })
 
+test('nor to somebody there who only says that he has it', async () => {
+  const room = await startNetworkRoom()
+  const { content, goOn, bytes } = await fetching(room, HERE)
+  room.meet({ id: idOf(THERE), address: THERE, bytes, hash: content.hash })
+  const session = await openSession(room.url)
+  expect((await given(session, content.root)).statuses).toEqual(NOTHING)
+  goOn.resolve()
+})
+
 test('what comes from the network is handed on to it, also when a node of this computer has it, too', async () => {
   const room = await startNetworkRoom()
   const { content, goOn, bytes } = await fetching(room, THERE)
