@@ -39,16 +39,19 @@ export class Traffic {
 
   /** How fast a peer at a host may be given something. */
   readonly toPeer = (peerId: string, host: string): Pace =>
-    this.#options.isOwnAddress(host) ? FREE : this.up.of(peerId)
+    isFree(this.up) || this.#options.isOwnAddress(host) ? FREE : this.up.of(peerId)
 
   /** How fast something may be taken from an address, host:port. */
   readonly fromAddress = (address: string): Pace =>
-    this.#options.isOwnAddress(hostOf(address)) ? FREE : this.down.of(address)
+    isFree(this.down) || this.#options.isOwnAddress(hostOf(address)) ? FREE : this.down.of(address)
 
   /** Requests that may run at the same time where that address is among those asked; undefined: as many as help. */
   readonly atOnce = (address: string): Streams | undefined =>
-    this.#options.isOwnAddress(hostOf(address)) ? undefined : this.down.streams
+    isFree(this.down) || this.#options.isOwnAddress(hostOf(address)) ? undefined : this.down.streams
 }
+
+/** Without a limit nothing is counted, nor is anybody looked at: what runs already hears of a limit with its next answer. */
+const isFree = ({ rates: { all, each } }: Allowance): boolean => Math.min(all, each) === Number.POSITIVE_INFINITY
 
 const upOf = ({ up, upPeer }: Limits): Rates => ({ all: rateOf(up), each: rateOf(upPeer) })
 const downOf = ({ down, downPeer }: Limits): Rates => ({ all: rateOf(down), each: rateOf(downPeer) })

@@ -40,6 +40,8 @@ export const lanAddresses = (read: ReadInterfaces = networkInterfaces): readonly
  * computer has, link-local ones too; in any spelling, with or without brackets and zone, or mapped into IPv6.
  */
 export const isOwnAddress = (host: string, own?: ReadonlySet<string>): boolean => {
+  // What nearly everybody asks for, without a look at its spelling.
+  if (host === '127.0.0.1') return true
   const spelled = spell(host)
   if (isIPv4(spelled) && /^(127|0)\./.test(spelled)) return true
   return spelled === 'localhost' || spelled === '::' || spelled === '::1' || (own ?? ownNow()).has(spelled)
