@@ -1,5 +1,6 @@
 /** What moves between this computer and others, in both directions, and how much of it may: as the person set it. */
 import { Allowance, FREE, type Pace, type Rates, type Streams } from './allowance.ts'
+import { partsOf } from './protocol/addresses.ts'
 import { LIMIT_NAMES, type Limits } from './rate-words.ts'
 import type { SettingsFile } from './settings-file.ts'
 
@@ -43,11 +44,11 @@ export class Traffic {
 
   /** How fast something may be taken from an address, host:port. */
   readonly fromAddress = (address: string): Pace =>
-    isFree(this.down) || this.#options.isOwnAddress(hostOf(address)) ? FREE : this.down.of(address)
+    isFree(this.down) || this.#options.isOwnAddress(partsOf(address).host) ? FREE : this.down.of(address)
 
   /** Requests that may run at the same time where that address is among those asked; undefined: as many as help. */
   readonly atOnce = (address: string): Streams | undefined =>
-    isFree(this.down) || this.#options.isOwnAddress(hostOf(address)) ? undefined : this.down.streams
+    isFree(this.down) || this.#options.isOwnAddress(partsOf(address).host) ? undefined : this.down.streams
 }
 
 /** Without a limit nothing is counted, nor is anybody looked at: what runs already hears of a limit with its next answer. */
@@ -56,5 +57,3 @@ const isFree = ({ rates: { all, each } }: Allowance): boolean => Math.min(all, e
 const upOf = ({ up, upPeer }: Limits): Rates => ({ all: rateOf(up), each: rateOf(upPeer) })
 const downOf = ({ down, downPeer }: Limits): Rates => ({ all: rateOf(down), each: rateOf(downPeer) })
 const rateOf = (limit: number): number => (limit === 0 ? Number.POSITIVE_INFINITY : limit)
-
-const hostOf = (address: string): string => URL.parse(`http://${address}`)?.hostname.replace(/^\[|\]$/g, '') ?? ''

@@ -1,4 +1,5 @@
 /** One key on two computers: somebody copied a folder. Noticed by what two live nodes say of themselves at two addresses. */
+import { partsOf } from '../protocol/addresses.ts'
 
 /** What a node said of itself in a session. */
 export interface Proof {
@@ -60,7 +61,7 @@ export class Doubles {
     const { id, address, epoch, version, sig, askedAt } = proof
     const latest = this.#latest.get(id)
     // A node may say another thing on each of its networks, but not at two ports of one host.
-    const isNear = latest !== undefined && hostOf(latest.address) === hostOf(address)
+    const isNear = latest !== undefined && partsOf(latest.address).host === partsOf(address).host
     const isOther = isNear && latest.epoch === epoch && latest.version === version && latest.sig !== sig
     if (latest && (epoch < latest.epoch || isOther)) {
       const wasAfter = askedAt > latest.answeredAt && address !== latest.address
@@ -105,5 +106,3 @@ export class Doubles {
     if (isNews) this.#options.tell()
   }
 }
-
-const hostOf = (address: string): string => address.slice(0, address.lastIndexOf(':'))

@@ -24,13 +24,12 @@ test('limits are changed while the node runs, one by one, and kept', async () =>
   })
   expect((await set({ down: '2M', downPeer: 0 })).json()).toEqual({ up: 500_000, down: 2e6, upPeer: 0, downPeer: 0 })
   expect(await settingsOf(scope.home)).toEqual({ up: 500_000, down: 2e6 })
-  for (const body of [{ up: '1' }, { up: -1 }, { up: 'much' }, { other: 1 }, { up: 1e300 }]) {
+  for (const body of [{ up: '1' }, { up: -1 }, { up: 'much' }, { up: 1e300 }]) {
     const answer = await set(body)
-    expect([answer.status, codeOf(answer)], JSON.stringify(body)).toEqual([
-      400,
-      expect.stringMatching(/^PM_BAD_(LIMIT|REQUEST)$/),
-    ])
+    expect([answer.status, codeOf(answer)], JSON.stringify(body)).toEqual([400, 'PM_BAD_LIMIT'])
   }
+  const unknown = await set({ other: 1 })
+  expect([unknown.status, codeOf(unknown)]).toEqual([400, 'PM_BAD_REQUEST'])
   expect((await scope.ask('/settings')).json()).toMatchObject({ up: 500_000, down: 2e6 })
 })
 

@@ -17,7 +17,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   compiled: [],
   refusals: ['metrics'],
   'rate-words': [],
-  traffic: ['allowance', 'rate-words', 'settings-file'],
+  traffic: ['allowance', 'protocol', 'rate-words', 'settings-file'],
   log: ['config'],
   config: ['errors', 'rate-words'],
   crypto: ['errors', 'bytes'],
