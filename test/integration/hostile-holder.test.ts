@@ -78,8 +78,8 @@ test('holders that send wrong bytes are dropped, named, and never asked again; t
   ]
   const { liars, codes } = await foundOut(lies)
   expect(codes).toEqual(all(lies, 'PM_WRONG_PIECE'))
-  // What was on its way when the first of it was looked at.
-  for (const liar of liars) expect(liar.count('pieces'), liar.name).toBeLessThanOrEqual(4)
+  // What was on its way when another thread had looked at the first of it; one that is not dropped is asked without end.
+  for (const liar of liars) expect(liar.count('pieces'), liar.name).toBeLessThanOrEqual(8)
 })
 
 test('holders whose heads name anything else than what they were asked for are dropped', async () => {
